@@ -1,0 +1,1 @@
+"""The command line: every subcommand of `callctl`, each a thin shell over what it shows."""

@@ -1,0 +1,181 @@
+"""The reference page of the cluster file, made from the schema: `docs/cluster-file.md`.
+
+`python -m callctl.model.reference` prints it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from enum import Enum
+from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from callctl.model.schema import (
+    BulkRow,
+    CloudEntry,
+    ClusterFile,
+    DeviceEntry,
+    DevicePoolEntry,
+    ExternalPresentationEntry,
+    LineEntry,
+    NodeEntry,
+    UserEntry,
+)
+from callctl.model.service_parameter import PARAMETERS
+from callctl.model.values import Kind
+
+SMALLEST: Final = """\
+id: small
+domain: lab.example
+nodes:
+  ucm1: {listeners: [udp:127.0.0.1:5060, tcp:127.0.0.1:5060]}
+cm_groups:
+  all: [ucm1]
+device_pools:
+  office: {cm_group: all}
+users:
+  1001: {password: pw1001, display_name: Ada}
+lines:
+  1001: {display_name: Ada}
+devices:
+  TCT1001: {owner: 1001, lines: [1001]}
+"""
+
+BULK_CSV: Final = """\
+user,password,display_name,line,device,device_pool
+1001,pw1001,Ada,1001,SEP001122334401,office
+1001,,,1001,TCT1001,office
+"""
+
+BULK_JSONL: Final = """\
+{"user": "1002", "password": "pw1002", "device": "BOT1002", "os_version": "14"}
+"""
+
+INTRO: Final = f"""\
+# The cluster file
+
+A cluster is described in one YAML 1.2 file, and the masses in bulk files that it names.
+`callctl check FILE` reports every mistake in all of them at once, with file, line and key;
+it exits with 0 if there is none, 1 if there are some, 2 if the command line cannot be used.
+This page is generated from the schema that does the checking.
+
+The smallest useful cluster:
+
+```yaml
+{SMALLEST}```
+
+Keys that are not on this page are mistakes. A name or number may stand without quotes: where text
+is due, `no`, `15` and `0123` are taken as they are written. Switches are `true` or `false`.
+"""
+
+BULK_INTRO: Final = f"""\
+## Bulk files
+
+A row is a user, a line and a device that belong together; 100,000 of them load in seconds. The
+first row of a CSV file (`.csv`, RFC 4180, commas, UTF-8) names the columns, in any order; an empty
+cell is a column left out.
+
+```
+{BULK_CSV}```
+
+A JSON lines file (`.jsonl`) has one object in each line, with the same names:
+
+```
+{BULK_JSONL}```
+
+Users and lines may come again in later rows or stand in the cluster file: that is how a user gets
+a second device, and how a line is shared. A device comes once.
+"""
+
+SECTIONS: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
+    ("nodes", NodeEntry),
+    ("device_pools", DevicePoolEntry),
+    ("users", UserEntry),
+    ("lines", LineEntry),
+    ("external_presentation", ExternalPresentationEntry),
+    ("devices", DeviceEntry),
+    ("cloud", CloudEntry),
+)
+
+
+def page() -> str:
+    """The whole page, in Markdown."""
+    parts = [INTRO, "## Top level\n", _keys_table(ClusterFile)]
+    for name, model in SECTIONS:
+        parts += [f"## `{name}`\n", f"{model.__doc__}\n", _keys_table(model)]
+    parts += ["## `service_parameters`\n", _parameters_table()]
+    parts += [BULK_INTRO, _keys_table(BulkRow, "Column")]
+    return "\n".join(parts)
+
+
+def _keys_table(model: type[BaseModel], heading: str = "Key") -> str:
+    hints = get_type_hints(model, include_extras=True)
+    own = [name for name in model.model_fields if name in model.__annotations__]
+    inherited = [name for name in model.model_fields if name not in own]
+    rows = (
+        (f"`{name}`", _kind(hints[name]), _default(field), field.description or "")
+        for name in own + inherited
+        for field in (model.model_fields[name],)
+    )
+    return _table((heading, "Value", "Default", "Meaning"), rows)
+
+
+def _parameters_table() -> str:
+    rows = (
+        (
+            f"`{parameter.name}`",
+            _shown(parameter.default),
+            parameter.allowed,
+            parameter.text,
+            parameter.requirement,
+        )
+        for parameter in PARAMETERS.values()
+    )
+    text = "Numbers of call processing, the same on every node.\n\n"
+    return text + _table(("Name", "Default", "Allowed", "Meaning", "Source"), rows)
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    def line(cells: Iterable[str]) -> str:
+        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
+
+    heads = list(head)
+    return line(heads) + line("---" for _ in heads) + "".join(map(line, rows))
+
+
+def _kind(hint: Any) -> str:  # noqa: ANN401  (any annotation)
+    """What a value is, in words."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        kinds = [part.text for part in arguments if isinstance(part, Kind)]
+        return kinds[0] if kinds else _kind(arguments[0])
+    if origin is list:
+        return f"list: {_kind(arguments[0])}"
+    if origin is dict:
+        return f"{_kind(arguments[0])}: {_kind(arguments[1])}"
+    if type(None) in arguments:
+        return _kind(arguments[0])
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return ", ".join(f"`{_shown(member)}`" for member in hint)
+    return "true or false" if hint is bool else "see below"
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    if isinstance(field.default, BaseModel) or field.default in (None, "", {}, []):
+        return ""
+    return f"`{_shown(field.default)}`"
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value.value if isinstance(value, Enum) else value)
+
+
+if __name__ == "__main__":
+    sys.stdout.buffer.write(page().encode())  # whatever the terminal speaks, the page is UTF-8

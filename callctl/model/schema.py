@@ -1,0 +1,250 @@
+"""The cluster file as it is written: the shape of the YAML, with a description for every key.
+
+Unknown keys are mistakes. Values arrive as text (see `document`), so `no` is a name where a name is
+due and false where a switch is. The descriptions are the reference page; nothing else repeats them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
+
+from callctl.model.device import ClientType, Platform
+from callctl.model.node import CM_GROUP_MAX
+from callctl.model.service_parameter import PARAMETERS, Parameter
+from callctl.model.values import (
+    Dn,
+    Domain,
+    FilePath,
+    HttpsUrl,
+    Instance,
+    ListenerText,
+    Name,
+    Password,
+    PresentationNumber,
+    ReleaseText,
+    SubscriberService,
+    Text,
+    UserId,
+    VersionText,
+    choice_of,
+    wrong,
+)
+
+
+class Entry(BaseModel):
+    """Base of every part of the file: a key that is not described is a mistake."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class NodeEntry(Entry):
+    """One call-control server."""
+
+    listeners: list[ListenerText] = Field(
+        min_length=1,
+        description="Where it takes SIP: `transport:address:port`, the transport `udp`, `tcp` or "
+        "`tls`. The address is one that phones can reach; it goes into Via, Record-Route and "
+        "pushes.",
+    )
+    fqdn: Domain | None = Field(
+        default=None,
+        description="Its name in DNS; without it, the node's name and the cluster's domain.",
+    )
+    publisher: bool = Field(
+        default=False,
+        description="Holds the master copy. One node at most; without any, the first.",
+    )
+
+
+class DevicePoolEntry(Entry):
+    """Settings that a set of devices shares, for example those of one location."""
+
+    cm_group: Name = Field(description="The CM group of its devices (CMG-03).")
+    description: Text = Field(default="", description="For people.")
+
+
+class UserEntry(Entry):
+    """One person. All devices of a user register with the user's id and password."""
+
+    password: Password | None = Field(
+        default=None,
+        description="In clear; digest authentication needs it. Either this or the next.",
+    )
+    password_file: FilePath | None = Field(
+        default=None,
+        description="File whose first line is the password, relative to the cluster file.",
+    )
+    display_name: Text = Field(default="", description="Name shown to others.")
+
+
+class ExternalPresentationEntry(Entry):
+    """What others see instead of the real name and number (CID-03)."""
+
+    name: Text = Field(default="", description="Name shown; empty: none.")
+    number: PresentationNumber = Field(
+        description="Number shown. X at its end stand for the last digits of the DN (OP-16)."
+    )
+
+
+class LineEntry(Entry):
+    """One directory number; shared as soon as two devices name it."""
+
+    display_name: Text = Field(default="", description="Name shown to others.")
+    external_presentation: ExternalPresentationEntry | None = Field(
+        default=None, description="Name and number that others see instead."
+    )
+    description: Text = Field(default="", description="For people.")
+
+
+class DeviceTraits(Entry):
+    """What a device of the cluster file and a row of a bulk file have in common."""
+
+    device_pool: Name | None = Field(
+        default=None, description="May be left out if the cluster has exactly one device pool."
+    )
+    platform: Platform | None = Field(
+        default=None,
+        description="What it runs on. May be left out where the name tells: TCT is ios, BOT "
+        "android, TAB ios (an Android tablet has to say android), CSF desktop, SEP desk.",
+    )
+    client: ClientType = Field(
+        default=ClientType.STANDARD,
+        description="`jabber` and `webex` sign in for push over HTTPS; `standard` clients bring "
+        "their push parameters in the REGISTER (RFC 8599).",
+    )
+    os_version: VersionText | None = Field(
+        default=None, description="Version of the operating system, until the client tells its own."
+    )
+    client_version: VersionText | None = Field(
+        default=None, description="Version of the app, until the client tells its own."
+    )
+    custom_region: bool = Field(
+        default=False,
+        description="No CallKit: calls come as message notifications (CHN-01). iOS only.",
+    )
+    instance: Instance | None = Field(
+        default=None,
+        description="Its `+sip.instance`, `urn:uuid:...`, if it is to be known beforehand.",
+    )
+    subscriber_service: SubscriberService | None = Field(
+        default=None,
+        description="Push service it subscribes to, until the client tells its own (REG-07).",
+    )
+
+
+class DeviceEntry(DeviceTraits):
+    """One phone or app."""
+
+    owner: UserId | None = Field(
+        default=None, description="User whose id and password it registers with."
+    )
+    lines: list[Dn] = Field(
+        min_length=1, max_length=100, description="Its directory numbers, the primary one first."
+    )
+
+
+class CloudEntry(Entry):
+    """The push clouds."""
+
+    push_enabled: bool = Field(default=False, description="Send pushes at all (GEN-02).")
+    emulator: bool = Field(
+        default=False,
+        description="Start emulators of all clouds beside the nodes; the addresses below are then "
+        "not used.",
+    )
+    onboarding_url: HttpsUrl = Field(
+        default="https://fos-a.wbx2.com", description="Fusion Onboarding Service."
+    )
+    identity_url: HttpsUrl = Field(
+        default="https://idbroker.webex.com", description="Common Identity: machine tokens."
+    )
+    push_rest_url: HttpsUrl = Field(
+        default="https://push.webexconnect.com", description="Push REST: takes the pushes."
+    )
+
+
+def _parameter_field(parameter: Parameter) -> Any:  # noqa: ANN401  (what create_model asks for)
+    requirement = f"{parameter.text} {_sentence(parameter.allowed)} ({parameter.requirement})."
+    if parameter.choices:
+        return choice_of(parameter), Field(parameter.default, description=requirement)
+    if parameter.low is None:
+        return bool, Field(parameter.default, description=requirement)
+    bounds = Field(ge=parameter.low, le=parameter.high)
+    return Annotated[int, bounds], Field(parameter.default, description=requirement)
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+if TYPE_CHECKING:
+    ServiceParametersEntry = Entry
+else:  # made at run time, so that a parameter is described in one place
+    ServiceParametersEntry = create_model(
+        "ServiceParametersEntry",
+        __base__=Entry,
+        __doc__="Numbers of call processing, the same on every node.",
+        **{name: _parameter_field(parameter) for name, parameter in PARAMETERS.items()},
+    )
+
+
+def _group(nodes: list[str]) -> list[str]:
+    if not 1 <= len(nodes) <= CM_GROUP_MAX:
+        raise wrong(f"names {len(nodes)} nodes", "1 to 3 nodes: primary, backup, tertiary (CMG-01)")
+    if len(set(nodes)) != len(nodes):
+        raise wrong("names a node twice", "each node once")
+    return nodes
+
+
+GroupEntry: TypeAlias = Annotated[list[Name], AfterValidator(_group)]
+
+
+class ClusterFile(Entry):
+    """The whole file."""
+
+    id: Name = Field(description="Name of the cluster, in traces and metrics.")
+    domain: Domain = Field(description="SIP domain of every user.")
+    release: ReleaseText = Field(
+        default="15",
+        description="Software release that the cluster behaves as; decides what pushes carry.",
+    )
+    unrestricted: bool = Field(
+        default=False, description="Export-unrestricted software: push cannot be enabled (GEN-07)."
+    )
+    nodes: dict[Name, NodeEntry] = Field(default={}, description="At least one.")
+    cm_groups: dict[Name, GroupEntry] = Field(
+        default={},
+        description="Lists of 1 to 3 nodes, the order is their priority: primary, backup, "
+        "tertiary (CMG-01, CMG-02). At least one group.",
+    )
+    device_pools: dict[Name, DevicePoolEntry] = Field(default={}, description="By name.")
+    users: dict[UserId, UserEntry] = Field(default={}, description="By user id.")
+    lines: dict[Dn, LineEntry] = Field(default={}, description="By directory number.")
+    devices: dict[Name, DeviceEntry] = Field(default={}, description="By device name.")
+    bulk: list[FilePath] = Field(
+        default=[],
+        max_length=100,
+        description="CSV or JSON lines files of users with a line and a device each, relative to "
+        "this file.",
+    )
+    service_parameters: ServiceParametersEntry = Field(
+        ServiceParametersEntry(), description="Where the defaults do not fit."
+    )
+    cloud: CloudEntry = Field(default=CloudEntry(), description="The push clouds.")
+
+
+class BulkRow(DeviceTraits):
+    """One row of a bulk file: a user, a line and a device that belong together."""
+
+    user: UserId = Field(description="User id. May come again: one user with several devices.")
+    password: Password | None = Field(
+        default=None, description="Needed the first time a user comes; later the same, or left out."
+    )
+    display_name: Text = Field(default="", description="Name of the user and of the line.")
+    line: Dn | None = Field(
+        default=None,
+        description="Directory number; the user id if left out. May come again: shared line.",
+    )
+    device: Name = Field(description="Device name.")
