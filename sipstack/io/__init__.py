@@ -1,0 +1,1 @@
+"""Shells: sockets, clock, chance, timer and DNS for the pure cores."""
