@@ -1,0 +1,137 @@
+"""What a call hears and what it wants done. The engine turns both into SIP, pushes and timers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple, TypeAlias
+
+from callctl.call.leg import Branch, Leg
+from callctl.push.kind import PushKind
+from callctl.registration.binding import Binding
+from sipstack.message.message import Response
+
+
+class PushResult(Enum):
+    """How a ring push ended, as far as the call is concerned."""
+
+    ACCEPTED = "accepted"
+    TARGET_INVALID = "target invalid"  # 410: this device cannot be woken (REG-06)
+    NO_SERVICE = "no service"  # the push service of this node is down: nothing left (CALL-18)
+    FAILED = "failed"  # an error or no answer of the cloud: the phone may have got it all the same
+
+
+class BranchResponded(NamedTuple):
+    """A device answered its copy of the INVITE."""
+
+    branch: Branch
+    response: Response
+
+
+@dataclass(frozen=True, slots=True)
+class BranchFailed:
+    """No answer at all, or no way to send: the copy is gone."""
+
+    branch: Branch
+    cause: str  # "timeout" or "transport"
+
+
+@dataclass(frozen=True, slots=True)
+class BranchOver:
+    """Nothing more can come of this copy."""
+
+    branch: Branch
+
+
+@dataclass(frozen=True, slots=True)
+class CallerCancelled:
+    """The caller gave up."""
+
+    reason: str | None  # Reason header of the CANCEL, passed on as it is
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRegistered:
+    """An authenticated REGISTER of a device of this call was answered 200."""
+
+    binding: Binding
+
+
+@dataclass(frozen=True, slots=True)
+class PushEnded:
+    """The push service told what became of a ring push."""
+
+    leg: Leg
+    result: PushResult
+
+
+@dataclass(frozen=True, slots=True)
+class NodeLost:
+    """A node went out of service."""
+
+    node: str
+
+
+CallEvent: TypeAlias = (
+    BranchResponded
+    | BranchFailed
+    | BranchOver
+    | CallerCancelled
+    | DeviceRegistered
+    | PushEnded
+    | NodeLost
+)
+
+
+class Offer(NamedTuple):
+    """Send the INVITE to this branch's binding."""
+
+    branch: Branch
+
+
+@dataclass(frozen=True, slots=True)
+class CancelBranch:
+    """Send a CANCEL as soon as one may be sent (RFC 3261 §9.1)."""
+
+    branch: Branch
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestPush:
+    """Hand a push to the push service of this node."""
+
+    leg: Leg
+    kind: PushKind
+
+
+class PassResponse(NamedTuple):
+    """Forward a device's response to the caller."""
+
+    response: Response
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerCaller:
+    """Answer the caller ourselves."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """A 2xx nobody waits for any more: acknowledge it and send BYE, or the leg stays up (I4)."""
+
+    branch: Branch
+    response: Response
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """The call and all its branches are over."""
+
+
+CallAction: TypeAlias = (
+    Offer | CancelBranch | RequestPush | PassResponse | AnswerCaller | HangUp | Forget
+)

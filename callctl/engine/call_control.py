@@ -1,0 +1,372 @@
+"""The calls of one node: finds the devices of a line, and does what each `Call` wants done.
+
+Here a call's wishes become transactions, pushes with their content, and answers to the caller.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final
+
+from callctl.call.call import Call, CallState, call_of
+from callctl.call.caller_identity import CallerIdentity, caller_identity
+from callctl.call.event import (
+    AnswerCaller,
+    BranchFailed,
+    BranchOver,
+    BranchResponded,
+    CallAction,
+    CallerCancelled,
+    CancelBranch,
+    DeviceRegistered,
+    Forget,
+    HangUp,
+    NodeLost,
+    Offer,
+    PassResponse,
+    PushEnded,
+    PushResult,
+    RequestPush,
+)
+from callctl.call.leg import Branch, Leg, LegState
+from callctl.call.story import CallRecord
+from callctl.engine.context import NodeContext, Out
+from callctl.engine.delivery import caller_end, to_binding
+from callctl.engine.event import SendPush, WithdrawPush
+from callctl.engine.forwarding import returned
+from callctl.engine.proxy import Proxy, Take
+from callctl.engine.unwanted_dialog import hang_up
+from callctl.model.device import Device
+from callctl.push.content import ActiveNode, CallContent
+from callctl.push.events import Outcome, PushOutcome, PushWithdrawn
+from callctl.push.intent import PushIntent
+from callctl.push.kind import PushKind
+from callctl.registration.binding import Binding
+from sipstack.entropy import token, uuid4
+from sipstack.message.message import Request, Response
+from sipstack.timing import SECOND, DeadlineQueue, Instant
+from sipstack.transaction.machine import ServerTransaction
+from sipstack.transport.flow import Flow, Send
+
+RECORDS_MAX: Final = 2_000
+"""Ended calls whose story is kept. A story is about 2 kB."""
+
+CALL_UUID_HEADER: Final = "X-Push-Call-UUID"  # OP-07: the app matches push and INVITE by it
+
+RESULTS: Final[dict[Outcome, PushResult | None]] = {
+    Outcome.ACCEPTED: PushResult.ACCEPTED,
+    Outcome.REFUSED_TOKEN: PushResult.TARGET_INVALID,
+    Outcome.REFUSED: PushResult.NO_SERVICE,
+    Outcome.FAILED: PushResult.FAILED,
+    Outcome.EXPIRED: PushResult.FAILED,
+    Outcome.WITHDRAWN: None,  # the call was over: it does not care
+}
+
+
+class CallFacts:
+    """What the engine keeps beside a call: its caller, and where it came from."""
+
+    __slots__ = ("arrived_on", "caller", "caller_end", "video")
+
+    def __init__(self, caller: CallerIdentity, end: str, flow: Flow, video: bool) -> None:
+        self.caller = caller
+        self.caller_end = end
+        self.arrived_on = flow
+        self.video = video
+
+
+class CallControl:
+    """Every call of a node, by what may concern it."""
+
+    __slots__ = (
+        "_context",
+        "_deadlines",
+        "_proxy",
+        "_rings",
+        "_take",
+        "_waiting",
+        "calls",
+        "records",
+    )
+
+    def __init__(self, context: NodeContext, proxy: Proxy, take: Take) -> None:
+        self._context = context
+        self._proxy = proxy
+        self._take = take
+        self._deadlines: DeadlineQueue[Call] = DeadlineQueue()
+        self._rings: dict[str, tuple[Call, Leg]] = {}  # ring pushes without outcome, by intent id
+        self._waiting: dict[str, dict[Call, None]] = {}  # calls a device's REGISTER may release
+        self.calls: dict[Call, CallFacts] = {}
+        self.records: deque[CallRecord] = deque(maxlen=RECORDS_MAX)
+
+    def invite(
+        self,
+        transaction: ServerTransaction,
+        request: Request,
+        dn: str,
+        flow: Flow,
+        now: Instant,
+        out: Out,
+    ) -> None:
+        """A new call for a line that exists."""
+        context = self._context
+        cluster = context.cluster
+        caller = caller_identity(request, cluster)
+        record = CallRecord(
+            uuid4(context.entropy), request.call_id, context.name, caller.number, dn, now
+        )
+        record.note(now, "received", caller=caller.number or "?", dn=dn, node=context.name)
+        self.records.append(record)
+        call = Call(
+            request, dn, context.name, context.incarnation, record, cluster.service_parameters
+        )
+        call.transaction = transaction
+        transaction.owner = call
+        # At once, not after 200 ms: a parked call waits far longer than that (CALL-19).
+        self._proxy.answer(transaction, request, 100, (), now, out)
+        targets = self._targets(call, now)
+        crowded = self._crowded(targets)
+        if crowded is not None:
+            record.note(now, "final", status=crowded)
+            record.status, record.ended_at = crowded, now
+            retry = (("Retry-After", str(5 + context.entropy.below(10))),)
+            self._proxy.answer(
+                transaction, request, crowded, retry if crowded == 503 else (), now, out
+            )
+            return
+        self.calls[call] = CallFacts(
+            caller,
+            caller_end(context, request, flow, now),
+            flow,
+            b"m=video" in request.body,
+        )
+        for leg, _ in targets:
+            if leg.push_binding is not None:
+                self._waiting.setdefault(leg.device.name, {})[call] = None
+        self._perform(call, call.start(targets, now), now, out)
+
+    def device_registered(self, binding: Binding, now: Instant, out: Out) -> None:
+        """An authenticated REGISTER was answered: release what waits for the device, in order."""
+        for call in tuple(self._waiting.get(binding.device_name, ())):
+            self._perform(call, call.receive(DeviceRegistered(binding), now), now, out)
+
+    def node_lost(self, node: str, now: Instant, out: Out) -> None:
+        """A node went out of service: calls under way may need another way to their device."""
+        for call in tuple(self.calls):
+            if call.state is CallState.PROCEEDING:
+                self._perform(call, call.receive(NodeLost(node), now), now, out)
+
+    def device_of_push(self, intent_id: str) -> str | None:
+        """The device a ring push without outcome was for."""
+        found = self._rings.get(intent_id)
+        return None if found is None else found[1].device.name
+
+    def push_ended(self, outcome: PushOutcome, now: Instant, out: Out) -> None:
+        """The push service told how a push ended. Only ring pushes matter to a call."""
+        found = self._rings.pop(outcome.intent_id, None)
+        result = RESULTS[outcome.outcome]
+        if found is None or result is None:
+            return
+        call, leg = found
+        if call in self.calls:
+            self._perform(call, call.receive(PushEnded(leg, result), now), now, out)
+
+    def responded(self, branch: Branch, response: Response, now: Instant, out: Out) -> None:
+        """A device answered."""
+        call = call_of(branch)
+        self._perform(call, call.receive(BranchResponded(branch, response), now), now, out)
+
+    def failed(self, branch: Branch, cause: str, now: Instant, out: Out) -> None:
+        """A device kept silent, or could not be sent to."""
+        call = call_of(branch)
+        self._perform(call, call.receive(BranchFailed(branch, cause), now), now, out)
+
+    def over(self, branch: Branch, now: Instant, out: Out) -> None:
+        """A branch's transaction has ended."""
+        call = call_of(branch)
+        if call in self.calls:
+            self._perform(call, call.receive(BranchOver(branch), now), now, out)
+
+    def cancelled(self, call: Call, reason: str | None, now: Instant, out: Out) -> None:
+        """The caller gave up."""
+        self._perform(call, call.receive(CallerCancelled(reason), now), now, out)
+
+    def advance(self, now: Instant, out: Out) -> None:
+        """Fire the calls' timers."""
+        for call in self._deadlines.due(now):
+            self._perform(call, call.advance(now), now, out)
+
+    def next_deadline(self) -> Instant | None:
+        """The earliest timer of any call."""
+        return self._deadlines.next_deadline()
+
+    def counts(self) -> dict[str, int]:
+        """What is alive; all zero at rest (I13)."""
+        return {
+            "calls": len(self.calls),
+            "waiting_devices": len(self._waiting),
+            "ring_pushes": len(self._rings),
+            "call_deadlines": len(self._deadlines),
+        }
+
+    def _targets(self, call: Call, now: Instant) -> list[tuple[Leg, tuple[Binding, ...]]]:
+        """A leg for each device of the line that can be reached now or be woken."""
+        context = self._context
+        bindings = context.table.of_dn(call.dn, now)
+        targets: list[tuple[Leg, tuple[Binding, ...]]] = []
+        for device in context.cluster.devices_of_line.get(call.dn, ()):
+            live = tuple(b for b in bindings if b.device_name == device.name and context.lives(b))
+            push_binding = context.push_binding(device)
+            if push_binding is not None and context.active_node(device) is None:
+                call.record.note(now, "no-node", device.name)
+                push_binding = None
+            if live or push_binding is not None:
+                targets.append((Leg(device, push_binding), live))
+            else:
+                call.record.note(now, "unreachable", device.name)
+        return targets
+
+    def _crowded(self, targets: list[tuple[Leg, tuple[Binding, ...]]]) -> int | None:
+        """The answer to a call too many to park: 503 for the node, 486 for the device (OP-06)."""
+        parameters = self._context.cluster.service_parameters
+        parked = [leg for leg, live in targets if not live]
+        if not parked:
+            return None
+        if len(self.calls) >= parameters.parked_calls_max and self._parked() >= (
+            parameters.parked_calls_max
+        ):
+            return 503
+        full = [
+            leg
+            for leg in parked
+            if len(self._waiting.get(leg.device.name, ())) >= parameters.parked_calls_per_callee_max
+        ]
+        return 486 if len(full) == len(targets) else None
+
+    def _parked(self) -> int:
+        return sum(leg.state is LegState.WAITING for call in self.calls for leg in call.legs)
+
+    def _perform(self, call: Call, actions: tuple[CallAction, ...], now: Instant, out: Out) -> None:
+        context = self._context
+        stack = context.stack
+        transaction: ServerTransaction = call.transaction  # type: ignore[assignment]
+        for action in actions:
+            match action:
+                case Offer(branch):
+                    self._offer(call, branch, now, out)
+                case PassResponse(response):
+                    back = returned(response)
+                    if call.state is CallState.ENDED and response.status < 300:
+                        # Another final answer was given: this 2xx goes past the transaction.
+                        out.append(Send(transaction.response_flow, back.to_bytes()))
+                    else:
+                        self._take(stack.respond(transaction, back, now), now, out)
+                case AnswerCaller(status, headers):
+                    self._proxy.answer(transaction, call.request, status, headers, now, out)
+                case RequestPush(leg, kind):
+                    self._push(call, leg, kind, now, out)
+                case CancelBranch(branch, reason):
+                    if branch.transaction is not None:
+                        self._take(stack.cancel(branch.transaction, now, reason), now, out)
+                case HangUp(branch, response):
+                    if branch.transaction is not None:
+                        again = branch.to_tag == response.to_tag
+                        branch.to_tag = response.to_tag
+                        outputs = hang_up(context, branch.transaction, response, now, again=again)
+                        self._take(outputs, now, out)
+                case Forget():
+                    self.calls.pop(call, None)
+        if call.state is not CallState.PROCEEDING:
+            self._stop_waiting(call, out)
+        self._deadlines.set(call, call.next_deadline() if call in self.calls else None)
+
+    def _offer(self, call: Call, branch: Branch, now: Instant, out: Out) -> None:
+        facts = self.calls[call]
+        asserted: list[tuple[str, str]] = []
+        identity = facts.caller.asserted(self._context.cluster.domain)
+        if identity is not None:
+            asserted.append(("P-Asserted-Identity", identity))
+        if branch.leg.push_binding is not None:
+            asserted.append((CALL_UUID_HEADER, call.record.call_uuid))
+        outgoing = to_binding(
+            self._context,
+            call.request,
+            branch.binding,
+            facts.caller_end,
+            facts.arrived_on,
+            asserted=tuple(asserted),
+        )
+        if outgoing is None:
+            self.failed(branch, "transport", now, out)
+            return
+        branch.transaction, outputs = self._context.stack.request(
+            outgoing.request, outgoing.flow, now, branch
+        )
+        self._take(outputs, now, out)
+
+    def _push(self, call: Call, leg: Leg, kind: PushKind, now: Instant, out: Out) -> None:
+        """Ask for one push, unless the device has signed out or its release knows no such push."""
+        context = self._context
+        binding = context.push_bindings.get(leg.device.name)
+        if binding is None:
+            return
+        features = context.features(binding)
+        if kind is not PushKind.INCOMING and not features.second_push:
+            return
+        facts = self.calls[call]
+        node = context.active_node(leg.device)
+        parameters = context.cluster.service_parameters
+        deadline = Instant(now + parameters.drop_s * SECOND)
+        if kind is PushKind.INCOMING:
+            again = leg.pushed_node is not None
+            leg.pushed_node = node
+            deadline = leg.drop_at or deadline
+            code = "ring-push-again" if again else "ring-push"
+            call.record.note(now, code, leg.device.name, node=node or "-")
+        intent = PushIntent(
+            intent_id=token(context.entropy),
+            device_name=leg.device.name,
+            kind=kind,
+            call_uuid=call.record.call_uuid,
+            binding=binding,
+            content=CallContent(
+                event=kind,
+                call_uuid=call.record.call_uuid,
+                display_name=facts.caller.display_name,
+                display_number=facts.caller.number,
+                video=facts.video,
+                active_node=self._active_node(leg.device, node),
+            ),
+            deadline=deadline,
+        )
+        if kind is PushKind.INCOMING:
+            self._rings[intent.intent_id] = (call, leg)
+        out.append(SendPush(intent))
+
+    def _active_node(self, device: Device, name: str | None) -> ActiveNode | None:
+        """How the push names the node to register at (CMG-05, OP-30)."""
+        if name is None:
+            return None
+        cluster = self._context.cluster
+        node = cluster.nodes[name]
+        listener = node.listener("TLS") or node.listener("TCP") or node.listeners[0]
+        return ActiveNode(
+            fqdn=node.fqdn,
+            ip=listener.host,
+            port=listener.port,
+            transport=listener.transport.lower(),
+            role=cluster.group_of(device).role_of(name) or "primary",
+        )
+
+    def _stop_waiting(self, call: Call, out: Out) -> None:
+        """No REGISTER releases this call any more, and no ring push that has not left may leave."""
+        for leg in call.legs:
+            name = leg.device.name
+            calls = self._waiting.get(name)
+            if calls is None or call not in calls:
+                continue
+            del calls[call]
+            if not calls:
+                del self._waiting[name]
+            if leg.second_push is None:
+                out.append(WithdrawPush(PushWithdrawn(call.record.call_uuid, name)))

@@ -1,0 +1,107 @@
+"""What the parts of one node's engine share: who we are, what we know, how we send."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+from zlib import crc32
+
+from callctl.cluster.active_node import active_node
+from callctl.cluster.membership import Membership
+from callctl.engine.address_book import AddressBook
+from callctl.engine.event import EngineAction
+from callctl.engine.forwarding import Forwarder
+from callctl.engine.route_token import RouteTokens
+from callctl.model.cluster import Cluster
+from callctl.model.device import Device
+from callctl.push.features import PushFeatures, features_of
+from callctl.registration.binding import Binding, BindingTable
+from callctl.registration.push_binding import PushBinding
+from sipstack.entropy import Entropy
+from sipstack.errors import SipSyntaxError
+from sipstack.message.message import Request
+from sipstack.message.uri import Uri
+from sipstack.stack import Stack
+from sipstack.transport.flow import Flow
+from sipstack.transport.locate import DEFAULT_PORTS
+from sipstack.transport.rules import may_send_to
+
+Out: TypeAlias = list[EngineAction]
+"""Actions of one door call, in order: passed down, as a tuple a layer would cost a copy each."""
+
+
+@dataclass(slots=True)
+class NodeContext:
+    """One node's knowledge and tools. Its parts change; the context itself does not."""
+
+    cluster: Cluster
+    name: str
+    incarnation: int
+    entropy: Entropy
+    stack: Stack
+    book: AddressBook
+    forwarder: Forwarder
+    tokens: RouteTokens
+    table: BindingTable
+    push_bindings: dict[str, PushBinding]
+    membership: Membership
+    tag_salt: str
+
+    def local_tag(self, request: Request) -> str:
+        """Our To tag for one request: the same in every answer we make to it ourselves."""
+        text = f"{self.tag_salt}{request.call_id}"
+        return f"{crc32(text.encode('utf-8', 'surrogateescape')):08x}{self.tag_salt[:4]}"
+
+    def lives(self, binding: Binding) -> bool:
+        """True if an INVITE for the binding can leave now: its flow is up, or it can be dialled."""
+        if not self.membership.is_up(binding.node):
+            return False
+        if binding.flow is not None:
+            return True
+        return not binding.outbound and binding.device_name not in self.push_bindings
+
+    def push_binding(self, device: Device) -> PushBinding | None:
+        """How to wake the device for a call; None if it cannot be pushed to (GEN-09, REG-13)."""
+        if not self.cluster.cloud.push_enabled or self.cluster.unrestricted:
+            return None
+        binding = self.push_bindings.get(device.name)
+        if binding is None or not binding.can_ring:
+            return None
+        return binding if self.features(binding).call_push else None
+
+    def features(self, binding: PushBinding) -> PushFeatures:
+        """What this release offers to the device."""
+        return features_of(self.cluster.release, binding.platform, binding.os_version)
+
+    def active_node(self, device: Device) -> str | None:
+        """Where the device should register now (CMG-07)."""
+        group = self.cluster.group_of(device).nodes
+        return active_node(group, self.table.last_node(device.name), self.membership.in_service)
+
+    def dial(self, contact: str) -> Flow | None:
+        """The flow to a contact by its address; None if that is a name, or not to be sent to."""
+        try:
+            uri = Uri.parse(contact)
+        except SipSyntaxError:
+            return None
+        return self.flow_of(uri)
+
+    def flow_of(self, uri: Uri) -> Flow | None:
+        """The flow to what a URI names, where that needs no look-up (RFC 3263 §4.1, §4.2)."""
+        host, port = uri.host_port()
+        transport = (uri.transport or "udp").upper()
+        if uri.scheme == "sips":
+            transport = "TLS"
+        if not _numeric(host) or transport not in DEFAULT_PORTS:
+            return None
+        port = port or DEFAULT_PORTS[transport]
+        if not may_send_to(host, port):
+            return None
+        return self.book.flow_towards(host, port, transport)
+
+
+def _numeric(host: str) -> bool:
+    if ":" in host:
+        return True
+    parts = host.split(".")
+    return len(parts) == 4 and all(p.isascii() and p.isdigit() and int(p) < 256 for p in parts)

@@ -1,0 +1,103 @@
+"""Sending a request to a binding: over the flow we own, or through the node that owns it.
+
+Source: OP-31, RFC 3327 §5.3, RFC 5626 §5.3; design, "Record-Route".
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from callctl.engine.address_book import is_stream
+from callctl.engine.context import NodeContext
+from callctl.engine.route_token import DIALOG, HOP, RouteToken, binding_end, flow_end, tag_checksum
+from callctl.registration.binding import Binding
+from sipstack.message.message import Request
+from sipstack.timing import Instant
+from sipstack.transport.flow import Flow
+from sipstack.transport.rules import same_host
+
+
+class Outgoing(NamedTuple):
+    """A request ready for a client transaction."""
+
+    request: Request
+    flow: Flow
+
+
+def to_binding(
+    context: NodeContext,
+    request: Request,
+    binding: Binding,
+    caller_end: str,
+    arrived_on: Flow,
+    *,
+    asserted: tuple[tuple[str, str], ...] = (),
+) -> Outgoing | None:
+    """An initial request for a binding's contact; None if it cannot be sent after all.
+
+    Args:
+        caller_end: end of our Record-Route towards the sender.
+        arrived_on: the flow that brought the request.
+        asserted: headers that are ours to say, in place of what the sender put there.
+    """
+    routes: tuple[str, ...] = binding.path
+    callee_end = ""
+    if binding.node == context.name:
+        flow = binding.flow or context.dial(binding.contact)
+        callee_end = binding_end(binding.binding_id)
+    else:
+        node = context.cluster.nodes[binding.node]
+        flow, listener = context.book.flow_to(node)
+        token = RouteToken(HOP, "", binding_end(binding.binding_id), "")
+        transport = "" if listener.transport == "UDP" else f";transport={flow.transport.lower()}"
+        host = f"[{listener.host}]" if ":" in listener.host else listener.host
+        hop = f"<sip:{context.tokens.seal(token)}@{host}:{listener.port}{transport};lr>"
+        routes = (hop, *routes)
+    if flow is None:
+        return None
+    stays = record_route(context, request, caller_end, callee_end, arrived_on, flow)
+    copy = context.forwarder.forward(
+        request, binding.contact, flow, record_route=stays, routes=routes
+    )
+    copy.headers.remove("p-asserted-identity")  # a client's own word for who it is (OP-16)
+    for name, value in asserted:
+        copy.headers.set(name, value)
+    return Outgoing(copy, flow)
+
+
+def record_route(
+    context: NodeContext,
+    request: Request,
+    caller_end: str,
+    callee_end: str,
+    arrived_on: Flow,
+    leaves_on: Flow,
+) -> tuple[str, ...]:
+    """Our Record-Route for a request that opens a dialog: one value, two where transports differ.
+
+    With two, each side sees a URI it can send to (RFC 5658 §3).
+    """
+    if request.method not in ("INVITE", "SUBSCRIBE", "REFER", "NOTIFY"):
+        return ()
+    if (
+        context.cluster.service_parameters.record_route == "flows"
+        and not is_stream(arrived_on)
+        and not is_stream(leaves_on)
+    ):
+        return ()
+    token = RouteToken(DIALOG, caller_end, callee_end, tag_checksum(request.from_tag))
+    user = context.tokens.seal(token)
+    inner = f"<{context.book.own_uri(user, leaves_on)}>"
+    if arrived_on.transport == leaves_on.transport:
+        return (inner,)
+    return inner, f"<{context.book.own_uri(user, arrived_on)}>"
+
+
+def caller_end(context: NodeContext, request: Request, flow: Flow, now: Instant) -> str:
+    """How in-dialog requests will find the sender of a request that came straight from it."""
+    user = request.from_.uri.user_unescaped or ""
+    for binding in context.table.of_dn(user, now):
+        if binding.flow == flow and binding.node == context.name:
+            return binding_end(binding.binding_id)
+    via = request.top_via
+    return flow_end(context.book.index, flow, behind_nat=not same_host(via.host, flow.remote_host))

@@ -1,0 +1,69 @@
+"""What reaches the engine of a node from outside, and what it wants done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from callctl.cluster.event import ClusterEvent
+from callctl.cluster.membership import Publish
+from callctl.push.events import PushOutcome, PushWithdrawn
+from callctl.push.intent import PushIntent
+from callctl.registration.push_binding import PushBinding
+from sipstack.transaction.events import Ignored
+from sipstack.transport.flow import CloseFlow, Send, TransportEvent
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterEventReceived:
+    """Another node published this."""
+
+    event: ClusterEvent
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceSignedIn:
+    """A managed client gave its push targets and key; `stamp` is set by the engine (OP-01)."""
+
+    push_binding: PushBinding
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceSignedOut:
+    """A managed client signed out: no push until it signs in again (MODE-18, REG-08)."""
+
+    device_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class CpnsChanged:
+    """The push service of this node was started or stopped (CPNS-03)."""
+
+    running: bool
+
+
+EngineEvent: TypeAlias = (
+    TransportEvent
+    | ClusterEventReceived
+    | PushOutcome
+    | DeviceSignedIn
+    | DeviceSignedOut
+    | CpnsChanged
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SendPush:
+    """Hand this to the push service of this node, and no other (CPNS-03)."""
+
+    intent: PushIntent
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawPush:
+    """A ring push that has not left must not leave any more (I5)."""
+
+    withdrawn: PushWithdrawn
+
+
+EngineAction: TypeAlias = Send | CloseFlow | Publish | SendPush | WithdrawPush | Ignored

@@ -1,0 +1,301 @@
+"""The stateful proxy of a node: requests in dialogs, from node to node, and outside calls.
+
+Calls to a line are `callctl.engine.call_control`'s. Source: RFC 3261 §16, RFC 5626 §5.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from callctl.engine.context import NodeContext, Out
+from callctl.engine.delivery import Outgoing, record_route, to_binding
+from callctl.engine.forwarding import returned
+from callctl.engine.relay import (
+    AnswerBack,
+    CancelRelayed,
+    HangUpRelayed,
+    PassBack,
+    Relay,
+    RelayAction,
+    RelayBranch,
+)
+from callctl.engine.route_token import DIALOG, RouteToken, tag_checksum
+from callctl.engine.unwanted_dialog import hang_up
+from callctl.registration.binding import Binding
+from sipstack.message.message import Request, Response
+from sipstack.message.response import respond
+from sipstack.stack import StackOutput
+from sipstack.timing import SECOND, DeadlineQueue, Instant
+from sipstack.transaction.events import Ignored
+from sipstack.transaction.machine import ServerTransaction
+from sipstack.transport.flow import Flow, Send
+
+Take = Callable[[tuple[StackOutput, ...], Instant, Out], None]
+"""The engine's reaction to what its stack says: it keeps the actions and hears the rest."""
+
+
+class Proxy:
+    """Relays of one node. `take` is given every output of the stack."""
+
+    __slots__ = ("_context", "_deadlines", "_take", "relays")
+
+    def __init__(self, context: NodeContext, take: Take) -> None:
+        self._context = context
+        self._take = take
+        self._deadlines: DeadlineQueue[Relay] = DeadlineQueue()
+        self.relays: dict[Relay, None] = {}
+
+    def own_routes(self, request: Request) -> RouteToken | None:
+        """Take our own values off the top of the Route set.
+
+        Returns: what the first of them says, None if the cluster did not make it. A Route of
+        another node that is up is not ours: it goes there.
+        """
+        context = self._context
+        token: RouteToken | None = None
+        found = False
+        while request.headers.has("route"):
+            top = request.routes[0].uri
+            node = context.book.node_at(top)
+            if node is None and not context.book.names_us(top):
+                break
+            if node is not None and node != context.name and context.membership.is_up(node):
+                break
+            request.headers.remove_first_value("route")
+            if not found:
+                found = True
+                token = context.tokens.open(top.user_unescaped or "")
+        return token
+
+    def in_dialog(
+        self,
+        transaction: ServerTransaction | None,
+        request: Request,
+        token: RouteToken | None,
+        flow: Flow,
+        now: Instant,
+        out: Out,
+    ) -> None:
+        """Pass on a request within a dialog; an ACK has no transaction and no answer."""
+        targets = self._dialog_targets(request, token, flow, now)
+        if transaction is None:
+            for outgoing in targets:
+                outputs = self._context.stack.send_request_stateless(
+                    outgoing.request, outgoing.flow, now
+                )
+                self._take(outputs, now, out)
+            if not targets:
+                out.append(Ignored("ACK leads nowhere", request.call_id))
+            return
+        if not targets:
+            self.answer(transaction, request, 481, (), now, out)
+            return
+        self._start(transaction, request, targets, now, out)
+
+    def hop(
+        self,
+        transaction: ServerTransaction,
+        request: Request,
+        token: RouteToken,
+        flow: Flow,
+        now: Instant,
+        out: Out,
+    ) -> None:
+        """A request another node sends through us, because the flow of the device is ours."""
+        context = self._context
+        binding = context.table.get(token.callee[1:])
+        if binding is None or binding.node != context.name or not context.lives(binding):
+            self.answer(transaction, request, 430, (), now, out)
+            return
+        outgoing = to_binding(context, request, binding, "", flow)
+        if outgoing is None:
+            self.answer(transaction, request, 430, (), now, out)
+            return
+        self._keep_asserted(request, outgoing.request)
+        self._start(transaction, request, [outgoing], now, out, hop=True)
+
+    def to_bindings(
+        self,
+        transaction: ServerTransaction,
+        request: Request,
+        bindings: tuple[Binding, ...],
+        caller: str,
+        flow: Flow,
+        asserted: tuple[tuple[str, str], ...],
+        now: Instant,
+        out: Out,
+    ) -> None:
+        """Fork a request other than INVITE to the bindings of a line."""
+        targets = []
+        for binding in bindings:
+            outgoing = to_binding(self._context, request, binding, caller, flow, asserted=asserted)
+            if outgoing is not None:
+                targets.append(outgoing)
+        if not targets:
+            self.answer(transaction, request, 480, (), now, out)
+            return
+        self._start(transaction, request, targets, now, out)
+
+    def answer(
+        self,
+        transaction: ServerTransaction,
+        request: Request,
+        status: int,
+        headers: tuple[tuple[str, str], ...],
+        now: Instant,
+        out: Out,
+    ) -> None:
+        """Answer a request ourselves, once and for all."""
+        tag = None if status == 100 else self._context.local_tag(request)
+        response = respond(request, status, to_tag=tag, headers=headers)
+        self._take(self._context.stack.respond(transaction, response, now), now, out)
+
+    def responded(self, branch: RelayBranch, response: Response, now: Instant, out: Out) -> None:
+        """A copy was answered."""
+        self._perform(branch.relay, branch.relay.responded(branch, response, now), now, out)
+
+    def failed(self, branch: RelayBranch, cause: str, now: Instant, out: Out) -> None:
+        """A copy was not answered, or could not be sent."""
+        self._perform(branch.relay, branch.relay.failed(branch, cause), now, out)
+
+    def over(self, branch: RelayBranch) -> None:
+        """The transaction of a copy has ended."""
+        if branch.relay.over(branch):
+            self._deadlines.set(branch.relay, None)
+            self.relays.pop(branch.relay, None)
+
+    def cancelled(self, relay: Relay, reason: str | None, now: Instant, out: Out) -> None:
+        """The sender gave up."""
+        self._perform(relay, relay.cancelled(reason), now, out)
+
+    def advance(self, now: Instant, out: Out) -> None:
+        """Fire Timer C where it is due."""
+        for relay in self._deadlines.due(now):
+            self._perform(relay, relay.advance(now), now, out)
+
+    def next_deadline(self) -> Instant | None:
+        """The earliest Timer C."""
+        return self._deadlines.next_deadline()
+
+    def _start(
+        self,
+        transaction: ServerTransaction,
+        request: Request,
+        targets: list[Outgoing],
+        now: Instant,
+        out: Out,
+        *,
+        hop: bool = False,
+    ) -> None:
+        context = self._context
+        timer_c_ns = context.cluster.service_parameters.timer_c_s * SECOND
+        relay = Relay(request, timer_c_ns, hop=hop)
+        relay.transaction = transaction
+        transaction.owner = relay
+        self.relays[relay] = None
+        if request.method == "INVITE":
+            self.answer(transaction, request, 100, (), now, out)
+        branches = [relay.add_branch(now) for _ in targets]
+        for branch, outgoing in zip(branches, targets, strict=True):
+            branch.transaction, outputs = context.stack.request(
+                outgoing.request, outgoing.flow, now, branch
+            )
+            self._take(outputs, now, out)
+        self._deadlines.set(relay, relay.next_deadline())
+
+    def _dialog_targets(
+        self, request: Request, token: RouteToken | None, flow: Flow, now: Instant
+    ) -> list[Outgoing]:
+        context = self._context
+        end = ""
+        if token is not None and token.kind == DIALOG:
+            from_caller = token.caller_tag == tag_checksum(request.from_tag)
+            end = token.callee if from_caller else token.caller
+        next_hop: Flow | None = None
+        if request.headers.has("route"):
+            if token is None:
+                return []  # a Route of a stranger, and no word of ours: not through us
+            next_hop = context.flow_of(request.routes[0].uri)
+        elif end:
+            return self._to_end(request, end, flow, now)
+        elif context.book.names_us(request.uri) or request.uri.params.has("gr"):
+            return self._to_line(request, flow, now)
+        elif token is not None:
+            next_hop = context.flow_of(request.uri)
+        if next_hop is None:
+            return []
+        return [Outgoing(self._copy(request, request.uri_text, flow, next_hop), next_hop)]
+
+    def _to_end(self, request: Request, end: str, flow: Flow, now: Instant) -> list[Outgoing]:
+        """Send to an end named by our own token: a binding, a connection, or a peer behind NAT."""
+        context = self._context
+        if end[0] == "b":
+            binding = context.table.get(end[1:])
+            if binding is not None and binding.node != context.name:
+                outgoing = to_binding(context, request, binding, "", flow)
+                if outgoing is None:
+                    return []
+                outgoing.request.set_uri(request.uri_text)
+                return [outgoing]
+            target = binding.flow if binding is not None else None
+            target = target or context.flow_of(request.uri)
+        elif end[0] == "c":
+            target = context.stack.connection(int(end.rpartition(".")[2]))
+        else:
+            host, _, port = end.partition(".")[2].rpartition(".")
+            target = context.book.flow_towards(host.replace("_", ":"), int(port), "UDP")
+        if target is None:
+            return []
+        return [Outgoing(self._copy(request, request.uri_text, flow, target), target)]
+
+    def _to_line(self, request: Request, flow: Flow, now: Instant) -> list[Outgoing]:
+        """A Request-URI of our own domain in a dialog: a GRUU, or a client that ignores Contact."""
+        context = self._context
+        user = request.uri.user_unescaped or ""
+        bindings = [b for b in context.table.of_dn(user, now) if context.lives(b)]
+        gruu = request.uri.params.get("gr")
+        if gruu:
+            wanted = gruu.replace("%3A", ":").replace("%3a", ":")
+            bindings = [b for b in bindings if b.instance == wanted]
+        made = (to_binding(context, request, binding, "", flow) for binding in bindings)
+        return [outgoing for outgoing in made if outgoing is not None]
+
+    def _copy(self, request: Request, uri: str, arrived_on: Flow, leaves_on: Flow) -> Request:
+        stays: tuple[str, ...] = ()
+        if request.to_tag is None:
+            stays = record_route(self._context, request, "", "", arrived_on, leaves_on)
+        return self._context.forwarder.forward(request, uri, leaves_on, record_route=stays)
+
+    @staticmethod
+    def _keep_asserted(request: Request, copy: Request) -> None:
+        """What the owning node asserts about the caller is ours to pass on."""
+        for value in request.headers.all("p-asserted-identity"):
+            copy.headers.append("P-Asserted-Identity", value)
+
+    def _perform(
+        self, relay: Relay, actions: tuple[RelayAction, ...], now: Instant, out: Out
+    ) -> None:
+        stack = self._context.stack
+        for action in actions:
+            match action:
+                case PassBack(response, late):
+                    back = returned(response)
+                    if late:
+                        # Its transaction has given another final answer: past it (RFC 3261 §16.7).
+                        out.append(Send(relay.transaction.response_flow, back.to_bytes()))
+                    else:
+                        self._take(stack.respond(relay.transaction, back, now), now, out)
+                case AnswerBack(status, headers):
+                    self.answer(relay.transaction, relay.request, status, headers, now, out)
+                case CancelRelayed(branch, reason):
+                    if branch.transaction is not None:
+                        self._take(stack.cancel(branch.transaction, now, reason), now, out)
+                case HangUpRelayed(branch, response):
+                    if branch.transaction is not None:
+                        repeated = branch.to_tag == response.to_tag
+                        branch.to_tag = response.to_tag
+                        sent = branch.transaction
+                        self._take(
+                            hang_up(self._context, sent, response, now, again=repeated), now, out
+                        )
+        self._deadlines.set(relay, relay.next_deadline())
