@@ -18,6 +18,7 @@ from sipstack.message.parser import parse_message
 from sipstack.message.response import respond
 from sipstack.timing import DeadlineQueue, Instant, Timed
 from sipstack.transaction.events import Ignored, Output
+from sipstack.transaction.key import steady_tag
 from sipstack.transaction.layer import TransactionLayer
 from sipstack.transport import stun
 from sipstack.transport.flow import (
@@ -144,12 +145,10 @@ class Stack:
         request = error.request
         if request is None or request.method == "ACK":
             return (ignored,)
-        # The same request gets the same tag again (RFC 3261 §8.2.7), and no state is kept.
-        tag = blake2s(data, digest_size=8).hexdigest()
         try:
             stamp_received(request, flow)
             answer_to = response_flow(request, flow)
-            response = respond(request, error.status, _reason(error), to_tag=tag)
+            response = respond(request, error.status, _reason(error), to_tag=_tag_of(request, data))
         except SipSyntaxError:
             return (ignored,)
         if answer_to is None:
@@ -281,6 +280,18 @@ class Stack:
                 if type(output) is Send:
                     observer.sent(now, output.flow, output.data)
         return outputs
+
+
+def _tag_of(request: Request, data: bytes) -> str:
+    """The same request gets the same tag again (RFC 3261 §8.2.7), without state.
+
+    The transaction layer knows the ACK of such an answer by it. Where the headers it is made of
+    are themselves malformed, the ACK will be too, and any steady tag does.
+    """
+    try:
+        return steady_tag(request)
+    except SipSyntaxError:
+        return blake2s(data, digest_size=8).hexdigest()
 
 
 def _reason(error: SipSyntaxError) -> str | None:

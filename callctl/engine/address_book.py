@@ -39,6 +39,11 @@ class AddressBook:
             found = self.node.listener(transport) or self.node.listeners[0]
             self._sent_by[transport] = f"{host_text(found.host)}:{found.port}"
 
+    @property
+    def transports(self) -> tuple[str, ...]:
+        """Those we have a listener for, in the order in which we like to send."""
+        return tuple(t for t in ("UDP", "TCP", "TLS") if self.node.listener(t) is not None)
+
     def sent_by(self, transport: str) -> str:
         """Our host and port for a Via of a request sent over `transport`."""
         return self._sent_by[transport]

@@ -46,7 +46,7 @@ from sipstack.entropy import token, uuid4
 from sipstack.message.message import Request, Response
 from sipstack.timing import SECOND, DeadlineQueue, Instant
 from sipstack.transaction.machine import ServerTransaction
-from sipstack.transport.flow import Flow, Send
+from sipstack.transport.flow import Flow
 
 RECORDS_MAX: Final = 2_000
 """Ended calls whose story is kept. A story is about 2 kB."""
@@ -256,11 +256,7 @@ class CallControl:
                     self._offer(call, branch, now, out)
                 case PassResponse(response):
                     back = returned(response)
-                    if call.state is CallState.ENDED and response.status < 300:
-                        # Another final answer was given: this 2xx goes past the transaction.
-                        out.append(Send(transaction.response_flow, back.to_bytes()))
-                    else:
-                        self._take(stack.respond(transaction, back, now), now, out)
+                    self._take(stack.respond(transaction, back, now), now, out)
                 case AnswerCaller(status, headers):
                     self._proxy.answer(transaction, call.request, status, headers, now, out)
                 case RequestPush(leg, kind):

@@ -23,7 +23,7 @@ from sipstack.message.message import Request
 from sipstack.message.uri import Uri
 from sipstack.stack import Stack
 from sipstack.transport.flow import Flow
-from sipstack.transport.locate import DEFAULT_PORTS
+from sipstack.transport.locate import Answers, LookupsNeeded, locate
 from sipstack.transport.rules import may_send_to
 
 Out: TypeAlias = list[EngineAction]
@@ -81,27 +81,19 @@ class NodeContext:
     def dial(self, contact: str) -> Flow | None:
         """The flow to a contact by its address; None if that is a name, or not to be sent to."""
         try:
-            uri = Uri.parse(contact)
+            found = self.locate(Uri.parse(contact), {})
         except SipSyntaxError:
             return None
-        return self.flow_of(uri)
+        return None if isinstance(found, LookupsNeeded) else found
 
-    def flow_of(self, uri: Uri) -> Flow | None:
-        """The flow to what a URI names, where that needs no look-up (RFC 3263 §4.1, §4.2)."""
-        host, port = uri.host_port()
-        transport = (uri.transport or "udp").upper()
-        if uri.scheme == "sips":
-            transport = "TLS"
-        if not _numeric(host) or transport not in DEFAULT_PORTS:
-            return None
-        port = port or DEFAULT_PORTS[transport]
-        if not may_send_to(host, port):
-            return None
-        return self.book.flow_towards(host, port, transport)
-
-
-def _numeric(host: str) -> bool:
-    if ":" in host:
-        return True
-    parts = host.split(".")
-    return len(parts) == 4 and all(p.isascii() and p.isdigit() and int(p) < 256 for p in parts)
+    def locate(self, uri: Uri, answers: Answers) -> Flow | LookupsNeeded | None:
+        """The flow to what a URI names, by what is known of the name service (RFC 3263 §4)."""
+        found = locate(uri, answers, self.entropy, transports=self.book.transports)
+        if isinstance(found, LookupsNeeded):
+            return found
+        for transport, host, port in found:
+            if may_send_to(host, port):
+                flow = self.book.flow_towards(host, port, transport)
+                if flow is not None:
+                    return flow
+        return None

@@ -36,6 +36,7 @@ from callctl.engine.event import (
     DeviceSignedOut,
     EngineAction,
     EngineEvent,
+    LookedUp,
 )
 from callctl.engine.forwarding import Forwarder
 from callctl.engine.proxy import Proxy
@@ -166,6 +167,8 @@ class Engine:
                 self._store_push(replace(push_binding, stamp=(now, self.name)), out)
             case DeviceSignedOut(device_name):
                 self._remove_push(device_name, now, out)
+            case LookedUp():
+                self._proxy.looked_up(event, now, out)
             case CpnsChanged(running):
                 self._membership(self._context.membership.set_cpns(running, now), now, out)
         return tuple(out)
@@ -228,7 +231,7 @@ class Engine:
         return {
             **self._context.stack.counts(),
             **self.calls.counts(),
-            "relays": len(self._proxy.relays),
+            **self._proxy.counts(),
         }
 
     # From the stack.

@@ -12,6 +12,7 @@ from callctl.push.intent import PushIntent
 from callctl.registration.push_binding import PushBinding
 from sipstack.transaction.events import Ignored
 from sipstack.transport.flow import CloseFlow, Send, TransportEvent
+from sipstack.transport.locate import Query, Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,14 @@ class CpnsChanged:
     running: bool
 
 
+@dataclass(frozen=True, slots=True)
+class LookedUp:
+    """The answers to a `LookUp`; () for a name that has no such record (RFC 3263)."""
+
+    lookup_id: int
+    answers: tuple[tuple[Query, tuple[Record, ...]], ...]
+
+
 EngineEvent: TypeAlias = (
     TransportEvent
     | ClusterEventReceived
@@ -49,6 +58,7 @@ EngineEvent: TypeAlias = (
     | DeviceSignedIn
     | DeviceSignedOut
     | CpnsChanged
+    | LookedUp
 )
 
 
@@ -66,4 +76,12 @@ class WithdrawPush:
     withdrawn: PushWithdrawn
 
 
-EngineAction: TypeAlias = Send | CloseFlow | Publish | SendPush | WithdrawPush | Ignored
+@dataclass(frozen=True, slots=True)
+class LookUp:
+    """Ask the name service, and come back with `LookedUp`."""
+
+    lookup_id: int
+    queries: tuple[Query, ...]
+
+
+EngineAction: TypeAlias = Send | CloseFlow | Publish | SendPush | WithdrawPush | LookUp | Ignored

@@ -10,7 +10,14 @@ from typing import TypeAlias
 
 from callctl.cluster.membership import Publish
 from callctl.engine.engine import Engine
-from callctl.engine.event import CpnsChanged, EngineAction, EngineEvent, SendPush, WithdrawPush
+from callctl.engine.event import (
+    CpnsChanged,
+    EngineAction,
+    EngineEvent,
+    LookUp,
+    SendPush,
+    WithdrawPush,
+)
 from callctl.push.cpns import Cpns
 from callctl.push.events import (
     AbandonPush,
@@ -29,7 +36,7 @@ from sipstack.transaction.events import Ignored
 from sipstack.transport.flow import CloseFlow, Send
 
 NodeEvent: TypeAlias = EngineEvent | PushAnswered | PushLost | TokenChanged
-NodeAction: TypeAlias = Send | CloseFlow | Publish | PostPush | AbandonPush | Ignored
+NodeAction: TypeAlias = Send | CloseFlow | Publish | PostPush | AbandonPush | LookUp | Ignored
 
 
 class NodeCore:

@@ -6,9 +6,12 @@ Calls to a line are `callctl.engine.call_control`'s. Source: RFC 3261 §16, RFC 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
 
 from callctl.engine.context import NodeContext, Out
 from callctl.engine.delivery import Outgoing, record_route, to_binding
+from callctl.engine.event import LookedUp, LookUp
 from callctl.engine.forwarding import returned
 from callctl.engine.relay import (
     AnswerBack,
@@ -28,21 +31,41 @@ from sipstack.stack import StackOutput
 from sipstack.timing import SECOND, DeadlineQueue, Instant
 from sipstack.transaction.events import Ignored
 from sipstack.transaction.machine import ServerTransaction
-from sipstack.transport.flow import Flow, Send
+from sipstack.transport.flow import Flow
+from sipstack.transport.locate import Answers, LookupsNeeded
 
 Take = Callable[[tuple[StackOutput, ...], Instant, Out], None]
 """The engine's reaction to what its stack says: it keeps the actions and hears the rest."""
 
 
+LOOKUPS_MAX: Final = 1_000
+"""Requests that wait for the name service at once; a resolver that hangs must not fill memory."""
+
+NOTHING_KNOWN: Final[Answers] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A request in a dialog whose next hop is a name that is being looked up."""
+
+    transaction: ServerTransaction | None
+    request: Request
+    token: RouteToken | None
+    flow: Flow
+    answers: Answers
+
+
 class Proxy:
     """Relays of one node. `take` is given every output of the stack."""
 
-    __slots__ = ("_context", "_deadlines", "_take", "relays")
+    __slots__ = ("_context", "_deadlines", "_lookups", "_take", "_waiting", "relays")
 
     def __init__(self, context: NodeContext, take: Take) -> None:
         self._context = context
         self._take = take
         self._deadlines: DeadlineQueue[Relay] = DeadlineQueue()
+        self._lookups = 0
+        self._waiting: dict[int, _Waiting] = {}
         self.relays: dict[Relay, None] = {}
 
     def own_routes(self, request: Request) -> RouteToken | None:
@@ -75,9 +98,14 @@ class Proxy:
         flow: Flow,
         now: Instant,
         out: Out,
+        *,
+        answers: Answers = NOTHING_KNOWN,
     ) -> None:
         """Pass on a request within a dialog; an ACK has no transaction and no answer."""
-        targets = self._dialog_targets(request, token, flow, now)
+        targets = self._dialog_targets(request, token, flow, now, answers)
+        if isinstance(targets, LookupsNeeded):
+            self._look_up(_Waiting(transaction, request, token, flow, answers), targets, out)
+            return
         if transaction is None:
             for outgoing in targets:
                 outputs = self._context.stack.send_request_stateless(
@@ -91,6 +119,23 @@ class Proxy:
             self.answer(transaction, request, 481, (), now, out)
             return
         self._start(transaction, request, targets, now, out)
+
+    def looked_up(self, event: LookedUp, now: Instant, out: Out) -> None:
+        """The name service has answered: go on with the request that waited for it."""
+        waiting = self._waiting.pop(event.lookup_id, None)
+        if waiting is None:
+            out.append(Ignored("stray look-up", str(event.lookup_id)))
+            return
+        answers = {**waiting.answers, **dict(event.answers)}
+        self.in_dialog(
+            waiting.transaction,
+            waiting.request,
+            waiting.token,
+            waiting.flow,
+            now,
+            out,
+            answers=answers,
+        )
 
     def hop(
         self,
@@ -168,6 +213,10 @@ class Proxy:
         """The sender gave up."""
         self._perform(relay, relay.cancelled(reason), now, out)
 
+    def counts(self) -> dict[str, int]:
+        """What is alive; all zero at rest (I13)."""
+        return {"relays": len(self.relays), "look_ups": len(self._waiting)}
+
     def advance(self, now: Instant, out: Out) -> None:
         """Fire Timer C where it is due."""
         for relay in self._deadlines.due(now):
@@ -203,27 +252,43 @@ class Proxy:
             self._take(outputs, now, out)
         self._deadlines.set(relay, relay.next_deadline())
 
+    def _look_up(self, waiting: _Waiting, needed: LookupsNeeded, out: Out) -> None:
+        """Hold a request until its next hop has an address; its sender repeats or gives up."""
+        if len(self._waiting) >= LOOKUPS_MAX:
+            out.append(Ignored("too many look-ups", waiting.request.call_id))
+            return
+        self._lookups += 1
+        self._waiting[self._lookups] = waiting
+        out.append(LookUp(self._lookups, needed.queries))
+
     def _dialog_targets(
-        self, request: Request, token: RouteToken | None, flow: Flow, now: Instant
-    ) -> list[Outgoing]:
+        self,
+        request: Request,
+        token: RouteToken | None,
+        flow: Flow,
+        now: Instant,
+        answers: Answers,
+    ) -> list[Outgoing] | LookupsNeeded:
         context = self._context
         end = ""
         if token is not None and token.kind == DIALOG:
             from_caller = token.caller_tag == tag_checksum(request.from_tag)
             end = token.callee if from_caller else token.caller
-        next_hop: Flow | None = None
+        next_hop: Flow | LookupsNeeded | None = None
         if request.headers.has("route"):
             if token is None:
                 return []  # a Route of a stranger, and no word of ours: not through us
-            next_hop = context.flow_of(request.routes[0].uri)
+            next_hop = context.locate(request.routes[0].uri, answers)
         elif end:
             return self._to_end(request, end, flow, now)
         elif context.book.names_us(request.uri) or request.uri.params.has("gr"):
             return self._to_line(request, flow, now)
         elif token is not None:
-            next_hop = context.flow_of(request.uri)
+            next_hop = context.locate(request.uri, answers)
         if next_hop is None:
             return []
+        if isinstance(next_hop, LookupsNeeded):
+            return next_hop
         return [Outgoing(self._copy(request, request.uri_text, flow, next_hop), next_hop)]
 
     def _to_end(self, request: Request, end: str, flow: Flow, now: Instant) -> list[Outgoing]:
@@ -238,7 +303,7 @@ class Proxy:
                 outgoing.request.set_uri(request.uri_text)
                 return [outgoing]
             target = binding.flow if binding is not None else None
-            target = target or context.flow_of(request.uri)
+            target = target or context.dial(request.uri_text)
         elif end[0] == "c":
             target = context.stack.connection(int(end.rpartition(".")[2]))
         else:
@@ -278,13 +343,9 @@ class Proxy:
         stack = self._context.stack
         for action in actions:
             match action:
-                case PassBack(response, late):
+                case PassBack(response):
                     back = returned(response)
-                    if late:
-                        # Its transaction has given another final answer: past it (RFC 3261 §16.7).
-                        out.append(Send(relay.transaction.response_flow, back.to_bytes()))
-                    else:
-                        self._take(stack.respond(relay.transaction, back, now), now, out)
+                    self._take(stack.respond(relay.transaction, back, now), now, out)
                 case AnswerBack(status, headers):
                     self.answer(relay.transaction, relay.request, status, headers, now, out)
                 case CancelRelayed(branch, reason):

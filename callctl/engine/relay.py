@@ -28,10 +28,9 @@ class RelayBranch:
 
 @dataclass(frozen=True, slots=True)
 class PassBack:
-    """Forward this response to the sender; `late`: after another final one."""
+    """Forward this response to the sender, even a 2xx after another final one."""
 
     response: Response
-    late: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +159,11 @@ class Relay(Timed):
             return (PassBack(response),)
         if self.final is not None or branch.ended:
             branch.ended = True
-            late = PassBack(response, late=True)
-            if self.request.method != "INVITE" or self.request.to_tag is not None:
-                return (late,)
-            return (late, HangUpRelayed(branch, response))
+            if self.request.method != "INVITE":
+                return ()
+            if self.request.to_tag is not None:
+                return (PassBack(response),)
+            return PassBack(response), HangUpRelayed(branch, response)
         branch.ended = True
         branch.to_tag = response.to_tag
         self._answered = branch
