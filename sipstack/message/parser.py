@@ -60,12 +60,12 @@ def _parse(data: bytes) -> Request | Response:
     if len(octets) > HEAD_OCTETS_MAX:
         raise SipSyntaxError("headers are too long", header="start line", status=513)
     head = octets.decode("utf-8", "surrogateescape")
-    lines = head.split("\r\n")
+    lines = head.split("\r\n", HEADER_LINES_MAX + 2)
     start_line = lines.pop(0)
-    if head.count("\n") != len(lines) or head.count("\r") != len(lines):
-        raise SipSyntaxError("a line does not end with CRLF", header="start line")
     if len(lines) > HEADER_LINES_MAX:
         raise SipSyntaxError("too many lines", header="start line", status=513)
+    if head.count("\n") != len(lines) or head.count("\r") != len(lines):
+        raise SipSyntaxError("a line does not end with CRLF", header="start line")
     try:
         names, colons, values = zip(*[line.partition(":") for line in lines], strict=True)
         keys = [KEYS[name] for name in names]

@@ -36,7 +36,7 @@ def salvage(data: bytes) -> Request | None:
     """
     head = data.lstrip(b"\r\n")[:HEAD_OCTETS_MAX].partition(b"\r\n\r\n")[0]
     text = _FOLDED.sub(" ", head.decode("utf-8", "surrogateescape"))
-    start_line, *lines = [line.rstrip("\r") for line in text.split("\n")]
+    start_line, *lines = [line.rstrip("\r") for line in text.split("\n", HEADER_LINES_MAX + 1)]
     words = start_line.split()
     if len(words) < 3 or not is_token(words[0]) or words[-1][:4].upper() != "SIP/":
         return None
