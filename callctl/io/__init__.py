@@ -1,0 +1,1 @@
+"""Shells: sockets, clocks and files around the cores."""

@@ -1,0 +1,180 @@
+"""The HTTP/2 server of the emulated APNs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections import deque
+from collections.abc import AsyncIterator
+from typing import Final, cast
+
+import h2.config
+import h2.connection
+import h2.events
+import h2.exceptions
+import h2.settings
+
+from callctl.cloud.http import HttpAnswer, HttpRequest
+from callctl.io.core_runner import CoreRunner
+
+ALPN: Final = ("h2",)
+STREAMS_MAX: Final = 1000  # at once on one connection, as APNs announces
+CONNECTIONS_MAX: Final = 1000
+BODY_MAX: Final = 16_384  # octets kept of a request; the core refuses less than that
+
+
+@contextlib.asynccontextmanager
+async def serve_h2(
+    runner: CoreRunner, tls: ssl.SSLContext, *, host: str = "127.0.0.1", port: int = 0
+) -> AsyncIterator[int]:
+    """Serve the core behind `runner` over HTTP/2 and TLS while the context lasts; gives the port.
+
+    A client that does not agree on `h2` by ALPN is refused. Raises: OSError if the port is taken.
+    """
+    connections: set[_Connection] = set()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: _Connection(runner, connections), host, port, ssl=tls)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        for connection in tuple(connections):
+            connection.abort()
+
+
+class _Stream:
+    """One request on its way in, then its exchange."""
+
+    __slots__ = ("body", "exchange", "headers")
+
+    def __init__(self, headers: list[tuple[str, str]]) -> None:
+        self.headers = headers
+        self.body = bytearray()
+        self.exchange: int | None = None
+
+
+class _Connection(asyncio.Protocol):
+    """One client."""
+
+    def __init__(self, runner: CoreRunner, connections: set[_Connection]) -> None:
+        self._runner = runner
+        self._connections = connections
+        self._streams: dict[int, _Stream] = {}
+        self._bodies: deque[tuple[int, bytes]] = deque()  # that wait for the client's window
+        self._transport: asyncio.Transport | None = None
+        config = h2.config.H2Configuration(client_side=False, header_encoding="utf-8")
+        self._h2 = h2.connection.H2Connection(config)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
+        tls = transport.get_extra_info("ssl_object")
+        if tls.selected_alpn_protocol() != "h2" or len(self._connections) >= CONNECTIONS_MAX:
+            self._transport.abort()
+            return
+        self._connections.add(self)
+        self._h2.local_settings = h2.settings.Settings(
+            client=False,
+            initial_values={h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: STREAMS_MAX},
+        )
+        self._h2.initiate_connection()
+        self._flush()
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            events = self._h2.receive_data(data)
+        except h2.exceptions.ProtocolError:
+            self._flush()  # h2 has written the GOAWAY
+            self.close()
+            return
+        for event in events:
+            self._handle(event)
+        self._send_bodies()
+        self._flush()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connections.discard(self)
+        for stream in self._streams.values():
+            if stream.exchange is not None:
+                self._runner.forget(stream.exchange)
+        self._streams.clear()
+
+    def abort(self) -> None:
+        """Say goodbye, and do not wait for an answer."""
+        self.close()
+        if self._transport is not None:
+            self._transport.abort()
+
+    def close(self) -> None:
+        """Say goodbye and close."""
+        if self._transport is not None and not self._transport.is_closing():
+            with contextlib.suppress(h2.exceptions.ProtocolError):
+                self._h2.close_connection()
+                self._flush()
+            self._transport.close()
+
+    def _handle(self, event: h2.events.Event) -> None:
+        match event:
+            case h2.events.RequestReceived():
+                headers = [(str(name), str(value)) for name, value in event.headers]
+                self._streams[event.stream_id] = _Stream(headers)
+            case h2.events.DataReceived():
+                stream = self._streams.get(event.stream_id)
+                if stream is not None and len(stream.body) <= BODY_MAX:
+                    stream.body += event.data
+                self._h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+            case h2.events.StreamEnded():
+                self._ask(event.stream_id)
+            case h2.events.StreamReset():
+                stream = self._streams.pop(event.stream_id, None)
+                if stream is not None and stream.exchange is not None:
+                    self._runner.forget(stream.exchange)
+            case h2.events.ConnectionTerminated():
+                self.close()
+            case _:
+                pass  # settings, pings and windows: h2 has answered them itself
+
+    def _ask(self, stream_id: int) -> None:
+        stream = self._streams[stream_id]
+        pseudo = dict(stream.headers[:4])
+        request = HttpRequest(
+            pseudo.get(":method", ""),
+            pseudo.get(":path", ""),
+            tuple((name, value) for name, value in stream.headers if not name.startswith(":")),
+            bytes(stream.body[: BODY_MAX + 1]),
+        )
+        stream.body.clear()
+
+        def on_answer(answer: HttpAnswer) -> None:
+            self._answer(stream_id, answer)
+
+        stream.exchange = self._runner.ask(request, on_answer)
+
+    def _answer(self, stream_id: int, answer: HttpAnswer) -> None:
+        if self._streams.pop(stream_id, None) is None:
+            return
+        headers = [(":status", str(answer.status)), *answer.headers]
+        try:
+            self._h2.send_headers(stream_id, headers, end_stream=not answer.body)
+        except h2.exceptions.ProtocolError:  # the stream or connection has just ended
+            return
+        if answer.body:
+            self._bodies.append((stream_id, answer.body))
+            self._send_bodies()
+        self._flush()
+
+    def _send_bodies(self) -> None:
+        """Send, in order, the bodies that the client has room for; each whole, being small."""
+        while self._bodies:
+            stream_id, body = self._bodies[0]
+            try:
+                if self._h2.local_flow_control_window(stream_id) < len(body):
+                    return
+                self._h2.send_data(stream_id, body, end_stream=True)
+            except h2.exceptions.ProtocolError:  # the stream has ended without it
+                pass
+            self._bodies.popleft()
+
+    def _flush(self) -> None:
+        if self._transport is not None and (octets := self._h2.data_to_send()):
+            self._transport.write(octets)

@@ -1,0 +1,139 @@
+"""HTTPS servers inside our own event loop: uvicorn without its signal handlers, and ASGI by hand.
+
+The services here have two or three routes each, so that a framework would be more text, not less.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
+from typing import Any, Final, TypeAlias
+
+import anyio
+import uvicorn
+
+from callctl.cloud.http import HeaderList, HttpAnswer, HttpRequest
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+AsgiApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+KEEP_ALIVE_S: Final = 7_200  # longer than any client of ours keeps an idle connection (CPNS-09)
+GRACE_S: Final = 2  # for answers under way when a server stops
+CONNECTIONS_MAX: Final = 20_000
+
+
+class _Server(uvicorn.Server):
+    """A guest in somebody else's process leaves the signals alone, and says when it is ready."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = anyio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextlib.asynccontextmanager
+async def serve(
+    app: AsgiApp,
+    tls: ssl.SSLContext | None,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    before_stop: Callable[[], None] = lambda: None,
+) -> AsyncIterator[int]:
+    """Serve `app` while the context lasts; gives the port, chosen by the system if `port` is 0.
+
+    `before_stop` ends what would keep connections busy. Raises: OSError if the port is taken.
+    """
+    listener = socket.create_server(
+        (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET
+    )
+    with contextlib.closing(listener):
+        config = uvicorn.Config(
+            app,
+            interface="asgi3",
+            log_config=None,
+            access_log=False,  # a path may name a user
+            lifespan="off",
+            ws="none",
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=GRACE_S,
+            limit_concurrency=CONNECTIONS_MAX,
+        )
+        config.load()
+        config.ssl = tls
+        server = _Server(config)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_run, server, listener)
+            await server.ready.wait()
+            try:
+                yield listener.getsockname()[1]
+            finally:
+                before_stop()
+                server.should_exit = True
+
+
+async def _run(server: _Server, listener: socket.socket) -> None:
+    # Cancelled in the middle, uvicorn would leave its sockets open; told to exit, it closes them.
+    with anyio.CancelScope(shield=True):
+        await server.serve([listener])
+
+
+def request_head(scope: Scope) -> tuple[str, str, HeaderList]:
+    """Method, path and headers of an HTTP scope; header names come in lower case."""
+    headers = tuple(
+        (name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]
+    )
+    return scope["method"], scope["path"], headers
+
+
+async def read_request(scope: Scope, receive: Receive, body_max: int) -> HttpRequest | None:
+    """The whole request, cut one octet past `body_max`; None if the client has gone."""
+    method, path, headers = request_head(scope)
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return None
+        if len(body) <= body_max:
+            body += message.get("body", b"")
+        if not message.get("more_body", False):
+            return HttpRequest(method, path, headers, bytes(body[: body_max + 1]))
+
+
+async def send_answer(send: Send, answer: HttpAnswer) -> None:
+    """The whole answer."""
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
+    headers.append((b"content-length", str(len(answer.body)).encode()))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+async def unless_disconnected(
+    receive: Receive, awaitable: Awaitable[HttpAnswer]
+) -> HttpAnswer | None:
+    """What `awaitable` gives; None, and it is cancelled, if the client leaves first."""
+    answer: HttpAnswer | None = None
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_cancel_on_disconnect, receive, tasks.cancel_scope)
+        answer = await awaitable
+        tasks.cancel_scope.cancel()
+    return answer
+
+
+async def _cancel_on_disconnect(receive: Receive, scope: anyio.CancelScope) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    scope.cancel()

@@ -1,0 +1,114 @@
+"""What goes into and comes out of the push service of a node."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Literal, TypeAlias
+
+from callctl.push.intent import PushIntent
+from sipstack.timing import Instant
+
+LostReason: TypeAlias = Literal["connect", "tls", "closed", "bad answer", "deadline", "stopped"]
+
+
+@dataclass(frozen=True, slots=True)
+class PushAnswered:
+    """Push REST answered a posted push."""
+
+    tracking_id: str
+    status: int
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class PushLost:
+    """A posted push has no answer and gets none: its connection failed, or was never made."""
+
+    tracking_id: str
+    reason: LostReason
+
+
+@dataclass(frozen=True, slots=True)
+class PushWithdrawn:
+    """The call is over for this device: a ring push that has not left must not leave (I5)."""
+
+    call_uuid: str
+    device_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokenChanged:
+    """The access token for Push REST was renewed, or (None) is gone (CPNS-05)."""
+
+    token: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStarted:
+    """The service was started by an administrator, or by the node."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStopped:
+    """The service was stopped: what waits is refused, and there is no other node's (CPNS-03)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PostPush:
+    """Post this to Push REST, over an open connection where there is one (CPNS-08)."""
+
+    tracking_id: str
+    url: str
+    headers: tuple[tuple[str, str], ...] = field(repr=False)  # one holds the access token
+    body: bytes = field(repr=False)  # holds the device token
+    deadline: Instant  # if it could not be written before, report `PushLost` ("deadline")
+
+
+@dataclass(frozen=True, slots=True)
+class AbandonPush:
+    """Nobody waits for the answer any more: close the connection it was to come over."""
+
+    tracking_id: str
+
+
+class Outcome(Enum):
+    """How a push ended."""
+
+    ACCEPTED = "accepted"  # 200: handed to the partner cloud
+    REFUSED_TOKEN = "refused token"  # 410: the device must give a new token first (CLOUD-06)
+    REFUSED = "refused"  # for good, and not for the device's token: no reason to wait (CALL-18)
+    FAILED = "failed"  # nobody knows whether the device got it
+    EXPIRED = "expired"  # its deadline came while it waited here
+    WITHDRAWN = "withdrawn"  # the call was over, or the device signed out, before it could leave
+
+
+@dataclass(frozen=True, slots=True)
+class PushOutcome:
+    """The end of one intent; every intent gets exactly one."""
+
+    intent_id: str
+    outcome: Outcome
+    status: int | None = None  # of the answer, where there was one
+    reason: str = ""  # for traces and alarms
+    tracking_id: str | None = None  # None if it never left
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """Nothing is dropped in silence."""
+
+    reason: str
+    detail: str
+
+
+CpnsEvent: TypeAlias = (
+    PushIntent
+    | PushAnswered
+    | PushLost
+    | PushWithdrawn
+    | TokenChanged
+    | ServiceStarted
+    | ServiceStopped
+)
+CpnsAction: TypeAlias = PostPush | AbandonPush | PushOutcome | Ignored

@@ -1,0 +1,104 @@
+"""One push on its way out, and what is remembered of the ring pushes of one call and device."""
+
+from __future__ import annotations
+
+from collections import deque
+from enum import Enum
+from typing import Final
+
+from callctl.push.intent import PushIntent
+from callctl.push.kind import CALL_PUSHES, PushKind
+from sipstack.timing import Instant, Timed
+
+State = Enum("State", "NEW QUEUED HELD POSTED ENDED")
+
+MOVES: Final = {
+    State.NEW: {State.QUEUED, State.HELD, State.ENDED},
+    State.HELD: {State.QUEUED, State.ENDED},
+    State.QUEUED: {State.POSTED, State.ENDED},
+    State.POSTED: {State.ENDED},
+}
+"""QUEUED: waits for a connection. HELD: a second push that waits for its ring push (OP-09)."""
+
+
+class Job(Timed):
+    """One intent, from its arrival to its outcome."""
+
+    __slots__ = ("intent", "lane", "ring", "state", "tracking_id")
+
+    def __init__(self, intent: PushIntent, ring: Ring | None = None) -> None:
+        super().__init__()
+        self.intent = intent
+        self.ring = ring  # of the same call and device, if this is a ring or a second push
+        self.lane: Lane | None = None  # set while it is queued
+        self.state = State.NEW
+        self.tracking_id = ""  # given when it is posted
+
+    @property
+    def is_call(self) -> bool:
+        """True for the lane that goes first."""
+        return self.intent.kind in CALL_PUSHES
+
+    @property
+    def is_ring(self) -> bool:
+        """True for the push that makes a device ring."""
+        return self.intent.kind is PushKind.INCOMING
+
+    def enter(self, state: State) -> None:
+        """Move as the table allows."""
+        assert state in MOVES.get(self.state, ()), (self.state, state)
+        self.state = state
+
+
+class Lane:
+    """Jobs in the order they came. One that ended while it waited is skipped, not searched for."""
+
+    __slots__ = ("_jobs", "live")
+
+    def __init__(self) -> None:
+        self._jobs: deque[Job] = deque()
+        self.live = 0  # jobs that still wait
+
+    def push(self, job: Job) -> None:
+        """Put `job` last."""
+        self._jobs.append(job)
+        job.lane = self
+        self.live += 1
+
+    def pop(self) -> Job:
+        """Take the first job that still waits; there is one if `live` is not 0."""
+        while True:
+            job = self._jobs.popleft()
+            if job.lane is self:
+                self.remove(job)
+                return job
+
+    def remove(self, job: Job) -> None:
+        """Let `job` wait no longer."""
+        job.lane = None
+        self.live -= 1
+        if not self.live:
+            self._jobs.clear()
+
+
+class Ring(Timed):
+    """The ring pushes of one call to one device, and the second push that waits for them.
+
+    Usually one; two if the node named in the first went out of service (CALL-16).
+    """
+
+    __slots__ = ("held", "jobs", "key", "left", "posted_at", "token_refused")
+
+    def __init__(self, key: tuple[str, str]) -> None:
+        super().__init__()
+        self.key = key  # call UUID, device name
+        self.jobs: list[Job] = []  # those without an outcome yet
+        self.held: list[Job] = []
+        self.left = 0  # how many were posted
+        self.token_refused = False  # by the last answer: no push reaches this device (CLOUD-06)
+        self.posted_at = Instant(0)  # of the last one
+
+    @property
+    def needs_second(self) -> bool:
+        """False if there is nothing on the device that a second push could replace or end."""
+        return self.left > 0 and not self.token_refused

@@ -1,0 +1,60 @@
+"""Kinds of push, the channels they travel on, and how they end."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final
+
+from callctl.push.features import PushFeatures
+from callctl.registration.push_binding import PushBinding
+
+
+class PushKind(Enum):
+    """Why a push is sent; the value is the `event` of its content (OP-10)."""
+
+    INCOMING = "incoming"
+    MISSED = "missed"
+    ANSWERED_ELSEWHERE = "answeredElsewhere"
+    CANCELLED = "cancelled"  # a hunt went on to another member: stop ringing, nothing was missed
+    INSTANT_MESSAGE = "im"
+    INVITATION = "invitation"
+    TERMINATED = "terminated"  # the messaging session ended with its server
+
+
+class Channel(Enum):
+    """Separate ways to one device; the value is the `channel` of the outer request (OP-10)."""
+
+    VOIP = "voip"
+    MESSAGE = "message"
+    DEFAULT = "default"  # the one channel of iOS 12 and of old releases (MODE-08, OP-63)
+
+
+SECOND_PUSHES: Final = frozenset({PushKind.MISSED, PushKind.ANSWERED_ELSEWHERE, PushKind.CANCELLED})
+CALL_PUSHES: Final = frozenset({PushKind.INCOMING}) | SECOND_PUSHES
+
+
+def channel_of(kind: PushKind, binding: PushBinding, features: PushFeatures) -> Channel:
+    """The channel for a push of `kind` to the device of `binding`.
+
+    A second push to iOS 13 or later stays on the VoIP channel, because CallKit may still ring for
+    the first (OP-08). A custom-region device gets nothing there at all: each such push would have
+    to show CallKit (CHN-09).
+    Source: MODE-08, MODE-09, SHL-06.
+    """
+    if not features.separate_channels:
+        return Channel.DEFAULT
+    if kind not in CALL_PUSHES or binding.custom_region:
+        return Channel.MESSAGE
+    return Channel.VOIP
+
+
+def target_of(channel: Channel, binding: PushBinding) -> str | None:
+    """The device token for `channel`, None if the device has not given one.
+
+    An app on FCM has one registration token, and iOS 12 one for its only channel; so whichever the
+    client gave serves there. APNs tells the two apart: a token works on its own channel only.
+    """
+    voip, message = binding.voip_token, binding.message_token
+    if channel is Channel.DEFAULT or binding.subscriber_service.startswith("FCM"):
+        return voip or message
+    return voip if channel is Channel.VOIP else message
