@@ -27,7 +27,7 @@ class AddressBook:
         self.index: Final[int] = self.indices[node]
         self._owners: dict[tuple[str, int], str] = {}  # (host, port) to node
         self._hosts: set[str] = set()
-        self._domain_hosts: set[str] = {cluster.domain.lower()}
+        self._domain_hosts: set[str] = {cluster.domain.lower().strip("[]")}
         for each in cluster.nodes.values():
             self._domain_hosts.add(each.fqdn.lower())
             for listener in each.listeners:

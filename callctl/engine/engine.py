@@ -341,6 +341,13 @@ class Engine:
         if request.method == "OPTIONS" and token is None and request.uri.user is None:
             self._options(transaction, request, now, out)
             return
+        if token is None and self._context.book.names_us(request.uri):
+            # Without our Route nothing tells that there is a dialog: a To tag alone must not get
+            # a stranger past the password. A client that lost the Route is known by its flow.
+            authenticated = self._authenticated_in_dialog(transaction, request, flow, now, out)
+            if authenticated is None:
+                return
+            request = authenticated
         self._proxy.in_dialog(transaction, request, token, flow, now, out)
 
     def _initial(
@@ -368,18 +375,10 @@ class Engine:
         if request.method in IN_DIALOG_ONLY:
             answer(transaction, request, 481, (), now, out)
             return
-        user_id: str | None = None
-        if self._cluster.service_parameters.authentication == "digest":
-            verdict = self._authenticator.check(request, now)
-            if isinstance(verdict, Challenged):
-                answer(transaction, request, verdict.status, (verdict.header,), now, out)
-                return
-            user_id = verdict.user_id
-            if not self._may_speak_as(request, user_id):
-                answer(transaction, request, 403, (), now, out)
-                return
-            request = request.copy()
-            request.headers.remove("proxy-authorization")  # it was for us (RFC 3261 §22.3)
+        authenticated = self._authenticated(transaction, request, now, out)
+        if authenticated is None:
+            return
+        request = authenticated
         if not ours or request.headers.has("route"):
             # Nothing leaves the cluster on a stranger's wish: no open relay.
             answer(transaction, request, 403, (), now, out)
@@ -395,6 +394,38 @@ class Engine:
             identity = caller_identity(request, self._cluster).asserted(self._cluster.domain)
             asserted = () if identity is None else (("P-Asserted-Identity", identity),)
             self._proxy.to_bindings(transaction, request, bindings, end, flow, asserted, now, out)
+
+    def _authenticated(
+        self, transaction: ServerTransaction, request: Request, now: Instant, out: Out
+    ) -> Request | None:
+        """The request without the credentials that were for us; None if it has been refused."""
+        if self._cluster.service_parameters.authentication == "none":
+            return request
+        answer = self._proxy.answer
+        verdict = self._authenticator.check(request, now)
+        if isinstance(verdict, Challenged):
+            answer(transaction, request, verdict.status, (verdict.header,), now, out)
+            return None
+        if not self._may_speak_as(request, verdict.user_id):
+            answer(transaction, request, 403, (), now, out)
+            return None
+        stripped = request.copy()
+        stripped.headers.remove("proxy-authorization")  # RFC 3261 §22.3
+        return stripped
+
+    def _authenticated_in_dialog(
+        self,
+        transaction: ServerTransaction,
+        request: Request,
+        flow: Flow,
+        now: Instant,
+        out: Out,
+    ) -> Request | None:
+        sender = request.from_.uri.user_unescaped or ""
+        for binding in self._context.table.of_dn(sender, now):
+            if binding.flow == flow and binding.node == self.name:
+                return request
+        return self._authenticated(transaction, request, now, out)
 
     def _may_speak_as(self, request: Request, user_id: str) -> bool:
         """True if From is a line of the authenticated user, or the user's own id."""

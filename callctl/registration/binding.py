@@ -15,6 +15,8 @@ from sipstack.transport.flow import UNCONNECTED, Flow
 Stamp = tuple[Instant, str]
 """When and at which node a record was written. The newest wins where two nodes differ (I12)."""
 
+BindingKey = tuple[str, str, int | None]
+
 SWEEP_NS: Final = 10 * SECOND  # expired bindings are looked for this often; look-ups never see them
 
 
@@ -25,10 +27,12 @@ class Binding:
     Source: RFC 3261 §10, RFC 5626 §6, RFC 3327 §5.3.
     """
 
+    key: BindingKey
     binding_id: str  # kept when the same instance registers again, wherever it does
     device_name: str
     dn: str  # user part of the address of record
-    contact: str  # Contact URI as registered: the Request-URI of what is sent to the device
+    contact: str  # Contact URI without headers: the Request-URI of what is sent to the device
+    contact_headers: str  # what followed "?" in it, echoed and never used (RFC 4475 §3.3.14)
     contact_params: str  # Contact header parameters without expires, as registered: ";q=0.5"
     instance: str | None  # +sip.instance without <>
     reg_id: int | None
@@ -50,12 +54,14 @@ class Binding:
         """The same contact after its connection closed."""
         return replace(self, flow=None, stamp=stamp)
 
-    @property
-    def key(self) -> tuple[str, str, str | int | None]:
-        """What makes two registrations one binding (RFC 5626 §6, RFC 3261 §10.3)."""
-        if self.instance is not None:
-            return self.device_name, self.instance.lower(), self.reg_id
-        return self.device_name, self.contact, None
+
+def binding_key(
+    device_name: str, instance: str | None, reg_id: int | None, contact: str
+) -> BindingKey:
+    """What makes two registrations one binding (RFC 5626 §6, RFC 3261 §10.3)."""
+    if instance is not None:
+        return device_name, instance.lower(), reg_id
+    return device_name, contact, None
 
 
 class BindingTable:

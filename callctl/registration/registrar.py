@@ -6,15 +6,20 @@ REG-10. Authentication came before; this decides what the authenticated user may
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from callctl.model.cluster import Cluster
 from callctl.model.device import ClientType, Device, Platform
-from callctl.registration.binding import Binding, BindingTable, Stamp
+from callctl.registration.binding import (
+    Binding,
+    BindingKey,
+    BindingTable,
+    Stamp,
+    binding_key,
+)
 from callctl.registration.push_binding import PushBinding
 from sipstack.entropy import Entropy, token
-from sipstack.errors import SipSyntaxError
 from sipstack.message.instance import instance_of, reg_id_of
 from sipstack.message.message import Request
 from sipstack.message.nameaddr import NameAddr
@@ -60,14 +65,17 @@ class Registered:
 Outcome: TypeAlias = Registered | Refused
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class _Wish:
     """One Contact of a REGISTER, understood."""
 
     contact: NameAddr
+    contact_text: str  # its URI
     device: Device
     expires_s: int
     push: PushParams | None
+    instance: str | None
+    reg_id: int | None
 
 
 class Registrar:
@@ -114,9 +122,14 @@ class Registrar:
         push_removed: str | None = None
         call_id, cseq = request.call_id, request.cseq.number
         for wish in wishes:
-            made = self._binding(request, wish, dn, flow, stamp, now)
-            old = next((b for b in current if b.key == made.key), None)
-            if old is not None and old.call_id == call_id and cseq <= old.cseq:
+            key = binding_key(wish.device.name, wish.instance, wish.reg_id, wish.contact_text)
+            old = None
+            for binding in current:
+                if binding.key == key:
+                    old = binding
+                    break
+            newest = old is None or old.call_id != call_id or old.cseq < cseq
+            if not newest:
                 return Refused(500, why="REGISTER out of order")
             if wish.expires_s == 0:
                 if old is not None:
@@ -124,17 +137,17 @@ class Registrar:
                 if wish.push is not None or not self._managed(wish.device):
                     push_removed = wish.device.name
                 continue
-            if old is not None:
-                made = replace(made, binding_id=old.binding_id)
-            stored.append(made)
+            stored.append(self._binding(request, wish, key, old, dn, flow, stamp, now))
             # Without pn-prid it only asks which providers there are (RFC 8599 §4.1.2).
             if wish.push is not None and wish.push.pn_provider and wish.push.pn_prid:
                 push_stored = self._push_binding(wish.device, wish.push, stamp)
-        kept = [b for b in current if all(b.key != new.key for new in (*stored, *removed))]
-        crowded = self._crowded(kept, stored)
-        removed.extend(crowded)
-        after = [b for b in kept if b not in crowded] + stored
-        headers = self._answer(request, wishes, after, now)
+        changed = {binding.key for binding in (*stored, *removed)}
+        kept = [binding for binding in current if binding.key not in changed]
+        if len(kept) + len(stored) > self._cluster.service_parameters.contacts_per_device_max:
+            crowded = self._crowded(kept, stored)
+            removed.extend(crowded)
+            kept = [binding for binding in kept if binding not in crowded]
+        headers = self._answer(request, wishes, kept + stored, now)
         return Registered(tuple(stored), tuple(removed), push_stored, push_removed, headers)
 
     def _wishes(
@@ -148,8 +161,6 @@ class Registrar:
         for contact in contacts:
             if contact.uri.scheme not in ("sip", "sips"):
                 return Refused(400, why="contact is not a SIP URI")
-            if contact.uri.headers:
-                raise SipSyntaxError("a registered URI carries no headers", header="Contact")
             expires_s = self._expires(request, contact)
             if 0 < expires_s < parameters.register_expires_min_s:
                 minimum = str(parameters.register_expires_min_s)
@@ -158,7 +169,21 @@ class Registrar:
             if push is not None and push.pn_provider and push.pn_provider not in PROVIDERS:
                 return Refused(555, why="push provider is not supported")
             device = self._device(contact, devices, current)
-            wishes.append(_Wish(contact, device, expires_s, push))
+            instance = reg_id = None
+            if contact.params.text:
+                instance = instance_of(contact)
+                reg_id = reg_id_of(contact) if instance is not None else None
+            wishes.append(
+                _Wish(
+                    contact,
+                    contact.uri.without_headers().text,
+                    device,
+                    expires_s,
+                    push,
+                    instance,
+                    reg_id,
+                )
+            )
         return wishes
 
     def _expires(self, request: Request, contact: NameAddr) -> int:
@@ -206,26 +231,35 @@ class Registrar:
         return (standard or list(devices))[0]
 
     def _binding(
-        self, request: Request, wish: _Wish, dn: str, flow: Flow, stamp: Stamp, now: Instant
+        self,
+        request: Request,
+        wish: _Wish,
+        key: BindingKey,
+        old: Binding | None,
+        dn: str,
+        flow: Flow,
+        stamp: Stamp,
+        now: Instant,
     ) -> Binding:
-        contact = wish.contact
-        instance = instance_of(contact)
-        reg_id = reg_id_of(contact) if instance is not None else None
-        outbound = reg_id is not None and "outbound" in request.supported
+        contact, instance = wish.contact, wish.instance
+        outbound = wish.reg_id is not None and "outbound" in request.supported
         gruu = None
         if instance is not None and "gruu" in request.supported:
             gruu = f"sip:{request.to.uri.user}@{self._cluster.domain};gr={instance}"
+        paths = request.headers.has("path")
         return Binding(
-            binding_id=token(self._entropy),
+            binding_id=token(self._entropy) if old is None else old.binding_id,
+            key=key,
             device_name=wish.device.name,
             dn=dn,
-            contact=str(contact.uri),
-            contact_params=str(contact.params.without("expires")),
+            contact=wish.contact_text,
+            contact_headers=contact.uri.headers,
+            contact_params=str(contact.params.without("expires")) if contact.params.text else "",
             instance=instance,
-            reg_id=reg_id,
+            reg_id=wish.reg_id,
             node=self._node,
             flow=flow if outbound else _flow_to(contact.uri, request, flow),
-            path=tuple(str(path) for path in request.paths),
+            path=tuple(str(path) for path in request.paths) if paths else (),
             call_id=request.call_id,
             cseq=request.cseq.number,
             expires_at=Instant(now + wish.expires_s * SECOND),
@@ -290,7 +324,8 @@ class Registrar:
         headers: list[tuple[str, str]] = []
         for binding in bindings:
             left_s = -((now - binding.expires_at) // SECOND)
-            value = f"<{binding.contact}>{binding.contact_params};expires={left_s}"
+            escaped = f"?{binding.contact_headers}" if binding.contact_headers else ""
+            value = f"<{binding.contact}{escaped}>{binding.contact_params};expires={left_s}"
             if binding.gruu is not None:
                 value += f';pub-gruu="{binding.gruu}"'
             headers.append(("Contact", value))
@@ -321,7 +356,7 @@ def _flow_to(contact: Uri, request: Request, arrived_on: Flow) -> Flow | None:
         (via.port or DEFAULT_PORTS["UDP"]) != arrived_on.remote_port
     )
     host, port = contact.host_port()
-    if behind_nat or not is_numeric(host):
+    if behind_nat or (host != arrived_on.remote_host and not is_numeric(host)):
         return arrived_on
     if contact.transport not in (None, "udp"):
         return None

@@ -70,10 +70,12 @@ def binding(
 ) -> Binding:
     flow = Flow("TCP", "192.0.2.1", 5060, "192.0.2.60", port, port)
     return Binding(
+        key=(device.name, binding_id, None),
         binding_id=binding_id,
         device_name=device.name,
         dn="2001",
         contact=f"sip:2001@192.0.2.60:{port}",
+        contact_headers="",
         contact_params="",
         instance=None,
         reg_id=None,

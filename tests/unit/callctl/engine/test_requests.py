@@ -381,6 +381,24 @@ def test_silent_desk_phone_is_408_after_timer_b(rig: EngineRig) -> None:
     assert statuses(rig.run_to(32_000)) == [408]
 
 
+def test_to_tag_alone_gets_nobody_past_the_password() -> None:
+    rig = rig_of("digest")
+    assert register_with_digest(rig, "2001", CALLEE).status == 200
+    for method in ("MESSAGE", "INVITE", "BYE"):
+        text = in_dialog(
+            method,
+            1,
+            uri="sip:2001@lab.example",
+            routes=[],
+            via=CALLER,
+            from_="<sip:1001@lab.example>;tag=a",
+            to="<sip:2001@lab.example>;tag=b",
+        )
+        sent = rig.feed("ucm1", text, rig.flow("ucm1", CALLER))
+        assert statuses(sent) == [407]
+        assert forwarded(sent, method) == []
+
+
 def test_gruu_in_the_request_uri_of_a_dialog_finds_its_instance_without_route(
     rig: EngineRig,
 ) -> None:

@@ -150,9 +150,17 @@ def test_contact_without_brackets_has_no_uri_parameters(rig: EngineRig) -> None:
     assert contacts(response) == ["<sip:2001@192.0.2.60:5099>;expires=120"]
 
 
-def test_escaped_header_in_a_contact_never_becomes_a_binding(rig: EngineRig) -> None:
+def test_escaped_header_in_a_contact_is_echoed_and_never_used(rig: EngineRig) -> None:
+    """RFC 4475 §3.3.14."""
+    contact = "<sip:2001@192.0.2.60?Route=%3Csip:evil.example%3E>"
+    assert contacts(put(rig, f"Contact: {contact}"))[0] == f"{contact};expires=3600"
+    (binding,) = rig.engines["ucm1"].bindings.of_dn("2001", rig.now)
+    assert binding.contact == "sip:2001@192.0.2.60"
+
+
+def test_escaped_header_in_a_contact_without_brackets_is_400(rig: EngineRig) -> None:
     """RFC 4475 §3.1.2.13."""
-    assert put(rig, "Contact: <sip:user@192.0.2.60?Route=%3Csip:evil.example%3E>").status == 400
+    assert put(rig, "Contact: sip:user@192.0.2.60?Route=%3Csip:evil.example%3E").status == 400
 
 
 def test_too_many_contacts_are_refused_whole(rig: EngineRig) -> None:
