@@ -54,7 +54,7 @@ class BranchState(Enum):
 class Branch:
     """One copy of the INVITE, on one flow."""
 
-    __slots__ = ("binding", "call", "done", "leg", "state", "to_tag", "transaction")
+    __slots__ = ("binding", "call", "done", "fallback", "leg", "state", "to_tag", "transaction")
 
     def __init__(self, call: object, leg: Leg, binding: Binding) -> None:
         self.call = call  # a `Call`, which knows this module, not the other way round
@@ -63,6 +63,7 @@ class Branch:
         self.state = BranchState.CALLING
         self.to_tag: str | None = None  # of the 2xx that was forwarded
         self.transaction: Any = None  # the engine's client transaction
+        self.fallback: Any = None  # what the engine sends if the flow cannot be had
         self.done = False  # its transaction is over: nothing can come any more
 
 

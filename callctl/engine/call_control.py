@@ -31,7 +31,7 @@ from callctl.call.event import (
 from callctl.call.leg import Branch, Leg, LegState
 from callctl.call.story import CallRecord
 from callctl.engine.context import NodeContext, Out
-from callctl.engine.delivery import caller_end, to_binding
+from callctl.engine.delivery import caller_end, send_copy, to_binding
 from callctl.engine.event import SendPush, WithdrawPush
 from callctl.engine.forwarding import returned
 from callctl.engine.proxy import Proxy, Take
@@ -178,6 +178,9 @@ class CallControl:
 
     def failed(self, branch: Branch, cause: str, now: Instant, out: Out) -> None:
         """A device kept silent, or could not be sent to."""
+        if cause == "transport" and branch.fallback is not None:
+            self._take(send_copy(self._context, branch, branch.fallback, now), now, out)
+            return
         call = call_of(branch)
         self._perform(call, call.receive(BranchFailed(branch, cause), now), now, out)
 
@@ -295,10 +298,7 @@ class CallControl:
         if outgoing is None:
             self.failed(branch, "transport", now, out)
             return
-        branch.transaction, outputs = self._context.stack.request(
-            outgoing.request, outgoing.flow, now, branch
-        )
-        self._take(outputs, now, out)
+        self._take(send_copy(self._context, branch, outgoing, now), now, out)
 
     def _push(self, call: Call, leg: Leg, kind: PushKind, now: Instant, out: Out) -> None:
         """Ask for one push, unless the device has signed out or its release knows no such push."""

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from callctl.call.leg import Branch
 from callctl.engine.address_book import is_stream
 from callctl.engine.context import NodeContext
+from callctl.engine.relay import RelayBranch
 from callctl.engine.route_token import DIALOG, HOP, RouteToken, binding_end, flow_end, tag_checksum
 from callctl.registration.binding import Binding
 from sipstack.message.message import Request
+from sipstack.stack import StackOutput
 from sipstack.timing import Instant
 from sipstack.transport.flow import Flow
 from sipstack.transport.rules import same_host
@@ -22,6 +25,7 @@ class Outgoing(NamedTuple):
 
     request: Request
     flow: Flow
+    fallback: Outgoing | None = None  # what to send if the flow cannot be had
 
 
 def to_binding(
@@ -55,14 +59,50 @@ def to_binding(
         routes = (hop, *routes)
     if flow is None:
         return None
-    stays = record_route(context, request, caller_end, callee_end, arrived_on, flow)
-    copy = context.forwarder.forward(
-        request, binding.contact, flow, record_route=stays, routes=routes
+
+    def over(way: Flow) -> Request:
+        stays = record_route(context, request, caller_end, callee_end, arrived_on, way)
+        copy = context.forwarder.forward(
+            request, binding.contact, way, record_route=stays, routes=routes
+        )
+        copy.headers.remove("p-asserted-identity")  # a client's own word for who it is (OP-16)
+        for name, value in asserted:
+            copy.headers.set(name, value)
+        return copy
+
+    outgoing = Outgoing(over(flow), flow)
+    stream = _stream_instead(context, binding, outgoing)
+    return outgoing if stream is None else Outgoing(over(stream), stream, outgoing)
+
+
+def send_copy(
+    context: NodeContext, branch: Branch | RelayBranch, outgoing: Outgoing, now: Instant
+) -> tuple[StackOutput, ...]:
+    """Send one copy in a client transaction that belongs to `branch`."""
+    branch.fallback = outgoing.fallback
+    branch.transaction, outputs = context.stack.request(
+        outgoing.request, outgoing.flow, now, branch
     )
-    copy.headers.remove("p-asserted-identity")  # a client's own word for who it is (OP-16)
-    for name, value in asserted:
-        copy.headers.set(name, value)
-    return Outgoing(copy, flow)
+    return outputs
+
+
+def _stream_instead(context: NodeContext, binding: Binding, outgoing: Outgoing) -> Flow | None:
+    """The TCP flow for a request that is too large for a datagram (RFC 3261 §18.1.1).
+
+    Only where the contact says itself where it listens: what is behind a NAT, or asked for
+    outbound, has nothing but its flow. If nobody takes the connection, the datagram is sent.
+    """
+    request, flow, _ = outgoing
+    if flow.transport != "UDP" or binding.outbound:
+        return None
+    lines = request.headers.lines
+    octets = len(request.uri_text) + len(request.body) + sum(map(len, lines)) + 2 * len(lines)
+    if octets + 30 <= context.cluster.service_parameters.udp_request_max:
+        return None
+    contact = context.dial(binding.contact) if binding.node == context.name else flow
+    if contact is None or contact[3:5] != flow[3:5]:
+        return None
+    return context.book.flow_towards(flow.remote_host, flow.remote_port, "TCP")
 
 
 def record_route(

@@ -257,9 +257,10 @@ class Engine:
         match output:
             case TransactionEnded(transaction):
                 owner = transaction.owner
-                if type(owner) is Branch:
+                # Only the newest transaction of a copy ends it: another may have been tried first.
+                if type(owner) is Branch and owner.transaction is transaction:
                     self.calls.over(owner, now, out)
-                elif type(owner) is RelayBranch:
+                elif type(owner) is RelayBranch and owner.transaction is transaction:
                     self._proxy.over(owner)
             case TransactionFailed(transaction, cause):
                 owner = transaction.owner

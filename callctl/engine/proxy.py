@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from callctl.engine.context import NodeContext, Out
-from callctl.engine.delivery import Outgoing, record_route, to_binding
+from callctl.engine.delivery import Outgoing, record_route, send_copy, to_binding
 from callctl.engine.event import LookedUp, LookUp
 from callctl.engine.forwarding import returned
 from callctl.engine.relay import (
@@ -201,6 +201,9 @@ class Proxy:
 
     def failed(self, branch: RelayBranch, cause: str, now: Instant, out: Out) -> None:
         """A copy was not answered, or could not be sent."""
+        if cause == "transport" and branch.fallback is not None:
+            self._take(send_copy(self._context, branch, branch.fallback, now), now, out)
+            return
         self._perform(branch.relay, branch.relay.failed(branch, cause), now, out)
 
     def over(self, branch: RelayBranch) -> None:
@@ -246,10 +249,7 @@ class Proxy:
             self.answer(transaction, request, 100, (), now, out)
         branches = [relay.add_branch(now) for _ in targets]
         for branch, outgoing in zip(branches, targets, strict=True):
-            branch.transaction, outputs = context.stack.request(
-                outgoing.request, outgoing.flow, now, branch
-            )
-            self._take(outputs, now, out)
+            self._take(send_copy(context, branch, outgoing, now), now, out)
         self._deadlines.set(relay, relay.next_deadline())
 
     def _look_up(self, waiting: _Waiting, needed: LookupsNeeded, out: Out) -> None:

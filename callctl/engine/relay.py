@@ -16,11 +16,12 @@ from sipstack.timing import Instant, Timed
 class RelayBranch:
     """One copy of the request."""
 
-    __slots__ = ("done", "ended", "relay", "to_tag", "transaction")
+    __slots__ = ("done", "ended", "fallback", "relay", "to_tag", "transaction")
 
     def __init__(self, relay: Relay) -> None:
         self.relay = relay
         self.transaction: Any = None  # the engine's client transaction
+        self.fallback: Any = None  # what the engine sends if the flow cannot be had
         self.ended = False  # a final answer came, or it was cancelled
         self.done = False  # nothing can come any more
         self.to_tag: str | None = None  # of the 2xx that was passed on

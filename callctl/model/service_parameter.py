@@ -107,6 +107,10 @@ class ServiceParameters:
         RecordRoute,
         About("OP-03", "Stay in the path of every dialog, or only where a phone is behind a flow."),
     ] = "always"
+    udp_request_max: Annotated[
+        int,
+        Range("octets", 576, 65_507, "RFC 3261 §18.1.1", "A larger request is tried over TCP."),
+    ] = 1300
     register_expires_default_s: Annotated[
         int, Range("s", 1, 604_800, "RFC 3261 §10.2.1.1", "Life of a binding that asks for none.")
     ] = 3600

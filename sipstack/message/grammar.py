@@ -1,7 +1,8 @@
 """The pieces of RFC 3261 §25 that several headers share, as patterns that take linear time.
 
 Every repetition is possessive (`++`, `*+`, `?+`): a pattern never goes back over what it has read,
-so no text of a peer can make it slow. Strict where a proxy decides by what it reads, and on
+so no text of a peer can make it slow. Around a group it is written as an atomic group, `(?>(?:a)*)`:
+`(?:a)*+` means the same and is matched wrongly by Python before 3.11.4. Strict where a proxy decides by what it reads, and on
 purpose wider than the standard in three places where real phones are:
 
 - the value of a parameter may hold any printable ASCII that does not end it (`tag=ab==`);
@@ -25,7 +26,7 @@ _ESCAPED: Final = r"%[0-9A-Fa-f][0-9A-Fa-f]"
 
 TOKEN: Final = rf"[{_TOKEN_CHARS}]++"
 SWS: Final = r"[ \t]*+"
-QUOTED: Final = r'"(?:[^"\\\x00-\x08\x0a-\x1f\x7f]++|\\[\x00-\x09\x0b\x0c\x0e-\x7f])*+"'
+QUOTED: Final = r'"(?>(?:[^"\\\x00-\x08\x0a-\x1f\x7f]++|\\[\x00-\x09\x0b\x0c\x0e-\x7f])*)"'
 PORT: Final = (
     r"(?:6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[0-5]?[0-9]{1,4})(?![0-9])"
 )
@@ -33,10 +34,10 @@ HOST: Final = r"(?:\[[0-9A-Fa-f:.]++\]|[A-Za-z0-9_][A-Za-z0-9_.\-]*+)"
 
 _VALUE_CHARS: Final = r"!#-+\-./0-9:=?@A-Z\[\]\^_`a-z{|}~"
 
-HEADER_PARAM: Final = rf"{SWS};{SWS}{TOKEN}(?:{SWS}={SWS}(?:{QUOTED}|[{_VALUE_CHARS}]*+))?+"
+HEADER_PARAM: Final = rf"{SWS};{SWS}{TOKEN}(?>(?:{SWS}={SWS}(?:{QUOTED}|[{_VALUE_CHARS}]*+))?)"
 """One `;name[=value]` of a header, blanks around its signs allowed (`SEMI`, `EQUAL`)."""
 
-PLAIN_PARAM: Final = rf";{TOKEN}(?:=[{_VALUE_CHARS}]*+)?+"
+PLAIN_PARAM: Final = rf";{TOKEN}(?>(?:=[{_VALUE_CHARS}]*+)?)"
 """The same without blanks and quotes."""
 
 _USER_CHARS: Final = r"A-Za-z0-9\-_.!~*'()&=+$,;?/#"
@@ -44,21 +45,19 @@ _PASSWORD_CHARS: Final = r"A-Za-z0-9\-_.!~*'()&=+$,"
 _URI_PARAM_CHARS: Final = r"A-Za-z0-9\-_.!~*'()\[\]/:&+$"
 _URI_HEADER_CHARS: Final = r"A-Za-z0-9\-_.!~*'()\[\]/?:+$&="
 
-USER: Final = rf"(?:[{_USER_CHARS}]++|{_ESCAPED})++"
-PASSWORD: Final = rf"(?:[{_PASSWORD_CHARS}]++|{_ESCAPED})*+"
-URI_PARAM: Final = (
-    rf";(?:[{_URI_PARAM_CHARS}]++|{_ESCAPED})++(?:=(?:[{_URI_PARAM_CHARS}=]++|{_ESCAPED})*+)?+"
-)
-URI_HEADERS: Final = rf"\?(?:[{_URI_HEADER_CHARS}]++|{_ESCAPED})++"
+USER: Final = rf"(?>(?:[{_USER_CHARS}]++|{_ESCAPED})+)"
+PASSWORD: Final = rf"(?>(?:[{_PASSWORD_CHARS}]++|{_ESCAPED})*)"
+URI_PARAM: Final = rf";(?>(?:[{_URI_PARAM_CHARS}]++|{_ESCAPED})+)(?>(?:=(?>(?:[{_URI_PARAM_CHARS}=]++|{_ESCAPED})*))?)"
+URI_HEADERS: Final = rf"\?(?>(?:[{_URI_HEADER_CHARS}]++|{_ESCAPED})+)"
 
 SIP_URI: Final = (
-    rf"([sS][iI][pP][sS]?+):(?:({USER})(?::({PASSWORD}))?+@)?+({HOST})(?::({PORT}))?+"
-    rf"((?:{URI_PARAM})*+)((?:{URI_HEADERS})?+)"
+    rf"([sS][iI][pP][sS]?+):(?>(?:({USER})(?>(?::({PASSWORD}))?)@)?)({HOST})(?>(?::({PORT}))?)"
+    rf"((?>(?:{URI_PARAM})*))((?>(?:{URI_HEADERS})?))"
 )
 """A SIP or SIPS URI; groups: scheme, user, password, host, port, parameters, `?headers`."""
 
 _IS_TOKEN: Final = re.compile(TOKEN)
-_LIST_ELEMENT: Final = re.compile(rf'(?:[^,"<]++|{QUOTED}|<[^>]*+>)*+', re.DOTALL)
+_LIST_ELEMENT: Final = re.compile(rf'(?>(?:[^,"<]++|{QUOTED}|<[^>]*+>)*)', re.DOTALL)
 _QUOTED_PAIR: Final = re.compile(r"\\(.)", re.DOTALL)
 _TO_QUOTE: Final = re.compile(r'([\x00-\x08\x0b\x0c\x0e-\x1f\x7f"\\])')
 _DIGITS_MAX: Final = 20  # enough for any limit, and int() stays cheap

@@ -18,11 +18,11 @@ from sipstack.message.grammar import (
 from sipstack.message.params import NONE, Params
 from sipstack.message.uri import Uri
 
-_WORDS: Final = r"(?:[A-Za-z0-9\-.!%*_+`'~\x80-\U0010ffff]++[ \t]*+)*+"
-_TAIL: Final = rf"((?:{HEADER_PARAM})*+)"
+_WORDS: Final = r"(?>(?:[A-Za-z0-9\-.!%*_+`'~\x80-\U0010ffff]++[ \t]*+)*)"
+_TAIL: Final = rf"((?>(?:{HEADER_PARAM})*))"
 
 SIP_NAME_ADDR: Final = re.compile(
-    rf"({QUOTED}[ \t]*+|{_WORDS})<({SIP_URI})>(?:;tag=({TOKEN}))?+{_TAIL}"
+    rf"({QUOTED}[ \t]*+|{_WORDS})<({SIP_URI})>(?>(?:;tag=({TOKEN}))?){_TAIL}"
 )
 """The common form, its URI and tag read in the same pass.
 

@@ -8,8 +8,8 @@ from typing import Final
 from sipstack.errors import SipSyntaxError
 from sipstack.message.grammar import HEADER_PARAM, QUOTED, SWS, TOKEN, unquote
 
-_ALL: Final = re.compile(rf"(?:{HEADER_PARAM})*+")
-_ONE: Final = re.compile(rf"{SWS};{SWS}({TOKEN})(?:{SWS}={SWS}({QUOTED}|[^;\s]*+))?+")
+_ALL: Final = re.compile(rf"(?>(?:{HEADER_PARAM})*)")
+_ONE: Final = re.compile(rf"{SWS};{SWS}({TOKEN})(?>(?:{SWS}={SWS}({QUOTED}|[^;\s]*+))?)")
 
 
 class Params:

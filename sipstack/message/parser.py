@@ -26,7 +26,7 @@ from sipstack.message.message import (
 from sipstack.message.names import KEYS, NAME_OF, SINGLE
 from sipstack.message.salvage import salvage
 
-_NUL_IN_QUOTED_PAIRS: Final = re.compile(rf'(?:[^"\x00]++|{QUOTED})*+')
+_NUL_IN_QUOTED_PAIRS: Final = re.compile(rf'(?>(?:[^"\x00]++|{QUOTED})*)')
 _LENGTH_MAX: Final = 2**63
 _MANDATORY: Final = frozenset({"via", "from", "to", "call-id", "cseq"})
 

@@ -22,7 +22,7 @@ _BLANKS: Final = {ord("\r"): " ", ord("\0"): " "}
 _NEEDED: Final = ("via", "from", "to", "call-id", "cseq")
 _FOLDED: Final = re.compile(r"\r?\n[ \t]+")
 _TAG: Final = re.compile(r";[ \t]*+tag[ \t]*+=[ \t]*+([A-Za-z0-9\-.!%*_+`'~]++)", re.IGNORECASE)
-_PARAM: Final = re.compile(r"(branch|rport|received)(?:=([A-Za-z0-9\-.!%*_+`'~:\[\]]++))?+")
+_PARAM: Final = re.compile(r"(branch|rport|received)(?>(?:=([A-Za-z0-9\-.!%*_+`'~:\[\]]++))?)")
 
 UNREADABLE: Final = "<sip:unreadable.invalid>"
 """Stands for a From or To that cannot be read; the domain is reserved (RFC 2606)."""

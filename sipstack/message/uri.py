@@ -10,7 +10,7 @@ from sipstack.message.grammar import SIP_URI, URI_PARAM
 from sipstack.message.params import NONE, Params
 
 _SIP: Final = re.compile(SIP_URI)
-_TEL: Final = re.compile(rf"tel:(\+?[0-9A-Fa-f*#().\-]++)((?:{URI_PARAM})*+)", re.IGNORECASE)
+_TEL: Final = re.compile(rf"tel:(\+?[0-9A-Fa-f*#().\-]++)((?>(?:{URI_PARAM})*))", re.IGNORECASE)
 _OTHER: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*+):([!#-;=?-\[\]_a-z~]++)")
 _ESCAPE: Final = re.compile(r"((?:%[0-9A-Fa-f]{2})+)")
 _VISUAL: Final = str.maketrans("", "", "-.()")

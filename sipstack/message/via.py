@@ -9,17 +9,17 @@ from sipstack.errors import SipSyntaxError
 from sipstack.message.grammar import HEADER_PARAM, HOST, PLAIN_PARAM, PORT, SWS, TOKEN, split_few
 from sipstack.message.params import Params
 
-_OTHER_PARAMS: Final = rf"(?:(?!;[bB]){PLAIN_PARAM})*+"
+_OTHER_PARAMS: Final = rf"(?>(?:(?!;[bB]){PLAIN_PARAM})*)"
 
 _USUAL: Final = re.compile(
-    rf"SIP/2\.0/(UDP|TCP|TLS|WSS?) ({HOST})(?::({PORT}))?+"
+    rf"SIP/2\.0/(UDP|TCP|TLS|WSS?) ({HOST})(?>(?::({PORT}))?)"
     rf"({_OTHER_PARAMS};branch={TOKEN}{_OTHER_PARAMS})"
 )
 """What nearly every phone writes: no blank to spare, no quotes, one branch."""
 
 _VIA: Final = re.compile(
     rf"({TOKEN}){SWS}/{SWS}({TOKEN}){SWS}/{SWS}({TOKEN})[ \t]++"
-    rf"({HOST})(?:{SWS}:{SWS}({PORT}))?+((?:{HEADER_PARAM})*+)"
+    rf"({HOST})(?>(?:{SWS}:{SWS}({PORT}))?)((?>(?:{HEADER_PARAM})*))"
 )
 
 

@@ -66,8 +66,10 @@ def contexts(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, 
         + certificate.public_bytes(serialization.Encoding.PEM)
     )
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.minimum_version = ssl.TLSVersion.TLSv1_2
     server.load_cert_chain(path)
     client = ssl.create_default_context(cafile=str(path))
+    client.minimum_version = ssl.TLSVersion.TLSv1_2
     return server, client
 
 
@@ -304,6 +306,7 @@ async def test_certificate_that_is_not_trusted_ends_the_dial(
 ) -> None:
     listener = Listener("TLS", HOST, 0, contexts[0])
     stranger = ssl.create_default_context()
+    stranger.minimum_version = ssl.TLSVersion.TLSv1_2
     async with party(listener, client_tls=stranger) as alice, party(listener) as bob:
         alice.endpoint.perform(Send(to(alice, bob, "TLS"), MESSAGE))
         await alice.until(lambda: bool(alice.events))

@@ -417,3 +417,21 @@ def test_gruu_in_the_request_uri_of_a_dialog_finds_its_instance_without_route(
         )
         (copy,) = forwarded(rig.feed("ucm1", text, rig.flow("ucm1", CALLEE)), "BYE")
         assert copy.flow.remote_host == "192.0.2.50"
+
+
+def test_request_too_large_for_a_datagram_goes_by_tcp_and_by_udp_if_nobody_takes_it(
+    rig: EngineRig,
+) -> None:
+    text = invite().replace("X-Ours", "X-Large: " + "x" * 1300 + "\nX-Ours")
+    (copy,) = forwarded(send(rig, text))
+    assert (copy.flow.transport, copy.flow.remote_port) == ("TCP", 5060)
+    assert copy.message.top_via.transport == "TCP"
+    before = len(rig.sent)
+    rig.close("ucm1", copy.flow)
+    (again,) = forwarded(rig.sent[before:])
+    assert again.flow.transport == "UDP"
+    assert again.message.top_via.transport == "UDP"
+    assert statuses(answer(rig, "ucm1", again, 486)) == [486]
+    rig.run_to(60_000)
+    counts = rig.counts()
+    assert not counts["calls"], counts
