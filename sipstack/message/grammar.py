@@ -47,7 +47,8 @@ _URI_HEADER_CHARS: Final = r"A-Za-z0-9\-_.!~*'()\[\]/?:+$&="
 
 USER: Final = rf"(?>(?:[{_USER_CHARS}]++|{_ESCAPED})+)"
 PASSWORD: Final = rf"(?>(?:[{_PASSWORD_CHARS}]++|{_ESCAPED})*)"
-URI_PARAM: Final = rf";(?>(?:[{_URI_PARAM_CHARS}]++|{_ESCAPED})+)(?>(?:=(?>(?:[{_URI_PARAM_CHARS}=]++|{_ESCAPED})*))?)"
+_URI_PARAM_VALUE: Final = rf"(?>(?:[{_URI_PARAM_CHARS}=]++|{_ESCAPED})*)"
+URI_PARAM: Final = rf";(?>(?:[{_URI_PARAM_CHARS}]++|{_ESCAPED})+)(?>(?:={_URI_PARAM_VALUE})?)"
 URI_HEADERS: Final = rf"\?(?>(?:[{_URI_HEADER_CHARS}]++|{_ESCAPED})+)"
 
 SIP_URI: Final = (

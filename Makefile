@@ -1,0 +1,70 @@
+# Each target sets up what it needs first; a set-up that was done already takes no time.
+
+PY := .venv/bin/python
+SOURCES := sipstack callctl tests bench scripts
+WORKERS ?= 2
+SEED ?= 1
+RUNS ?= 10000
+FUZZ_INPUTS ?= 1000000
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-run demo lab test check bench trace sim fuzz docs layers lint type fmt clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup:  ## all that the tests need: .venv, Python packages, real SIP clients
+	@scripts/setup dev
+
+setup-run:
+	@scripts/setup run
+
+demo: setup-run  ## three nodes, a sleeping phone, one call: the ladder and a verdict
+	@.venv/bin/callctl demo
+
+lab: setup-run  ## the demo cluster, left up for your own softphone, until Ctrl-C
+	@.venv/bin/callctl lab
+
+test: setup  ## every test
+	$(PY) -m pytest -n $(WORKERS)
+
+check: setup  ## format, lint, types, layers, tests, a short simulation
+	.venv/bin/ruff format --check $(SOURCES)
+	$(MAKE) --no-print-directory lint type layers test
+	.venv/bin/callctl sim --seed $(SEED) --runs 200
+
+bench:  ## cost per operation beside Kamailio and sippy, written to docs/benchmark.md
+	@scripts/setup bench
+	$(PY) -m bench.run --write docs/benchmark.md
+
+trace: setup  ## which requirement has a passing test; runs the tests if the last run is stale
+	@$(PY) scripts/trace_requirements.py --check-fresh || $(PY) -m pytest -q -n $(WORKERS)
+	@$(PY) scripts/trace_requirements.py --require tests/requirements_spine.txt
+
+sim: setup-run  ## the simulated world, RUNS seeds from SEED
+	.venv/bin/callctl sim --seed $(SEED) --runs $(RUNS)
+
+fuzz: setup  ## FUZZ_INPUTS mutated messages against the parsers
+	$(PY) -m pytest tests/property -n $(WORKERS) --fuzz-inputs $(FUZZ_INPUTS)
+
+docs: setup  ## the generated pages of docs/
+	$(PY) -m callctl.model.reference > docs/cluster-file.md
+	$(PY) -m callctl.cli.reference > docs/cli.md
+
+layers: setup  ## the direction of imports, and what cores may not touch
+	.venv/bin/lint-imports
+
+lint: setup  ## ruff
+	.venv/bin/ruff check $(SOURCES)
+
+type: setup  ## mypy, strict
+	.venv/bin/mypy
+
+fmt: setup  ## format the sources
+	.venv/bin/ruff check --fix $(SOURCES)
+	.venv/bin/ruff format $(SOURCES)
+
+clean:  ## everything that can be made again
+	rm -rf .venv build dist .coverage .hypothesis .import_linter_cache
+	rm -rf .mypy_cache .pytest_cache .ruff_cache
+	find $(SOURCES) -name __pycache__ -type d -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""What an operation costs, beside the peers: `python -m bench.run`."""

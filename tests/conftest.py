@@ -1,0 +1,16 @@
+"""What every test of the project shares."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest_plugins = ("plugins.requirements", "plugins.seed", "plugins.real_client", "pytester")
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """The loop that async tests run on: asyncio's own.
+
+    Tests of sockets take both loops with `@on_each_loop` of `helpers.loops`.
+    """
+    return "asyncio", {"use_uvloop": False}

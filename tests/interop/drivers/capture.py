@@ -1,0 +1,107 @@
+"""Packets on loopback, and what tshark makes of them: a second opinion on our SIP."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Collection
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from xml.etree import ElementTree
+
+import anyio
+
+from interop.drivers.program import running, until
+from plugins.real_client import find_program
+
+SETTLE_S: Final = 0.2  # the last packets reach the file
+MALFORMED_GROUP: Final = 0x7000000  # of tshark's expert items, most of them only warnings
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One SIP message of a capture."""
+
+    at_s: float  # since the first packet
+    source: tuple[str, int]
+    target: tuple[str, int]
+    what: str  # "INVITE", or "180" for a response
+    cseq: str  # "1 INVITE"
+    call_id: str
+
+
+@asynccontextmanager
+async def capturing(path: Path, ports: Collection[int]) -> AsyncGenerator[None]:
+    """Captures what these UDP and TCP ports of loopback say while the body runs."""
+    log = path.with_suffix(".log")
+    log.write_text("")
+    wanted = " or ".join(f"port {port}" for port in ports)
+    # Without --immediate-mode the last second is lost.
+    command = ["tcpdump", "-i", "lo", "-n", "-U", "-s", "0", "--immediate-mode"]
+    async with running([*command, "-Z", "root", "-w", str(path), wanted], log):
+        if not await until(lambda: "listening on" in log.read_text(), within_s=10):
+            raise TimeoutError(f"tcpdump does not start: {log.read_text()}")
+        yield
+        await anyio.sleep(SETTLE_S)
+
+
+async def complaints(path: Path, ports: Collection[int], keylog: Path | None = None) -> list[str]:
+    """What tshark calls malformed, one line each; empty for a clean capture."""
+    wrong = f"_ws.malformed or (sip and _ws.expert.group == {MALFORMED_GROUP})"
+    fields = ("frame.number", "_ws.col.Info", "_ws.expert.message")
+    names = [part for name in fields for part in ("-e", name)]
+    output = await _tshark(path, ports, keylog, "-Y", wrong, "-T", "fields", *names)
+    return output.splitlines()
+
+
+async def ladder(path: Path, ports: Collection[int], keylog: Path | None = None) -> list[Rung]:
+    """Every SIP message, in order; several in one segment are told apart."""
+    output = await _tshark(path, ports, keylog, "-Y", "sip", "-T", "pdml")
+    return rungs_of(output)
+
+
+def rungs_of(pdml: str) -> list[Rung]:
+    """The messages of tshark's PDML."""
+    rungs: list[Rung] = []
+    for packet in ElementTree.fromstring(pdml).iter("packet"):
+        at_s = float(_show(packet, "frame.time_relative") or 0)
+        source, target = (
+            (_show(packet, f"ip.{end}"), int(_port(packet, f"{end}port"))) for end in ("src", "dst")
+        )
+        for message in packet.findall("proto[@name='sip']"):
+            what = _show(message, "sip.Method") or ""
+            if status := _show(message, "sip.Status-Code"):
+                what = status
+            cseq, call_id = _show(message, "sip.CSeq"), _show(message, "sip.Call-ID")
+            rungs.append(Rung(at_s, source, target, what, cseq, call_id))
+    return rungs
+
+
+def draw(rungs: list[Rung]) -> str:
+    """A ladder as text, one line a message, for the message of a failed assertion."""
+    return "\n".join(
+        f"{rung.at_s:8.3f} {rung.source[1]:>5} -> {rung.target[1]:>5} {rung.what:9} {rung.cseq}"
+        for rung in rungs
+    )
+
+
+def _port(packet: ElementTree.Element, end: str) -> str:
+    return _show(packet, f"udp.{end}") or _show(packet, f"tcp.{end}")
+
+
+def _show(element: ElementTree.Element, field: str) -> str:
+    found = element.find(f".//field[@name='{field}']")
+    return "" if found is None else found.get("show", "")
+
+
+async def _tshark(path: Path, ports: Collection[int], keylog: Path | None, *options: str) -> str:
+    tshark = find_program("tshark")
+    assert tshark is not None, "tshark is not installed: mark the test with needs(...)"
+    command = [tshark, "-n", "-r", str(path), *options]
+    for port in ports:
+        command += ["-d", f"udp.port=={port},sip"]
+        command += ["-d", f"tcp.port=={port},{'tls' if keylog else 'sip'}"]
+    if keylog:
+        command += ["-o", f"tls.keylog_file:{keylog}"]
+    result = await anyio.run_process(command)
+    return result.stdout.decode()
