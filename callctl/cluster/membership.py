@@ -126,6 +126,10 @@ class Membership:
         """True for this node and for every other whose heartbeats arrive."""
         return node == self.node or node in self._heard_at
 
+    def incarnation(self, node: str) -> int | None:
+        """Which life of a node we know of; None if it was never heard."""
+        return self._incarnation if node == self.node else self._incarnations.get(node)
+
     def in_service(self, node: str) -> bool:
         """Call processing and push service both up (OP-30)."""
         return self.is_up(node) and self._cpns.get(node, False)

@@ -8,7 +8,7 @@ from zlib import crc32
 
 from callctl.cluster.active_node import active_node
 from callctl.cluster.membership import Membership
-from callctl.engine.address_book import AddressBook
+from callctl.engine.address_book import AddressBook, is_stream
 from callctl.engine.event import EngineAction
 from callctl.engine.forwarding import Forwarder
 from callctl.engine.route_token import RouteTokens
@@ -56,9 +56,17 @@ class NodeContext:
         """True if an INVITE for the binding can leave now: its flow is up, or it can be dialled."""
         if not self.membership.is_up(binding.node):
             return False
-        if binding.flow is not None:
+        if self.flow_of(binding) is not None:
             return True
         return not binding.outbound and binding.device_name not in self.push_bindings
+
+    def flow_of(self, binding: Binding) -> Flow | None:
+        """The flow of a binding; None if it was a connection that is gone, or of a former life."""
+        flow = binding.flow
+        if flow is None or not is_stream(flow):
+            return flow
+        same_life = self.membership.incarnation(binding.node) == binding.incarnation
+        return flow if same_life else None
 
     def push_binding(self, device: Device) -> PushBinding | None:
         """How to wake the device for a call; None if it cannot be pushed to (GEN-09, REG-13)."""

@@ -47,7 +47,7 @@ def to_binding(
     routes: tuple[str, ...] = binding.path
     callee_end = ""
     if binding.node == context.name:
-        flow = binding.flow or context.dial(binding.contact)
+        flow = context.flow_of(binding) or context.dial(binding.contact)
         callee_end = binding_end(binding.binding_id)
     else:
         node = context.cluster.nodes[binding.node]

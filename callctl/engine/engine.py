@@ -110,7 +110,7 @@ class Engine:
             t1_ns=parameters.t1_ms * MS, t2_ns=parameters.t2_ms * MS, t4_ns=parameters.t4_ms * MS
         )
         book = AddressBook(cluster, name)
-        table = BindingTable(name)
+        table = BindingTable(name, incarnation)
         self._context = context = NodeContext(
             cluster=cluster,
             name=name,

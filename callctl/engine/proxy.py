@@ -302,7 +302,7 @@ class Proxy:
                     return []
                 outgoing.request.set_uri(request.uri_text)
                 return [outgoing]
-            target = binding.flow if binding is not None else None
+            target = context.flow_of(binding) if binding is not None else None
             target = target or context.dial(request.uri_text)
         elif end[0] == "c":
             target = context.stack.connection(int(end.rpartition(".")[2]))

@@ -37,6 +37,7 @@ class Binding:
     instance: str | None  # +sip.instance without <>
     reg_id: int | None
     node: str  # where it registered
+    incarnation: int  # of that node: a connection does not survive a restart
     flow: Flow | None  # None once the connection is gone
     path: tuple[str, ...]  # Path values, the topmost first
     call_id: str
@@ -67,10 +68,20 @@ def binding_key(
 class BindingTable:
     """All bindings of a cluster as one node knows them."""
 
-    __slots__ = ("_by_connection", "_by_dn", "_by_id", "_expiring", "_gone", "_last_node", "node")
+    __slots__ = (
+        "_by_connection",
+        "_by_dn",
+        "_by_id",
+        "_expiring",
+        "_gone",
+        "_last_node",
+        "incarnation",
+        "node",
+    )
 
-    def __init__(self, node: str) -> None:
+    def __init__(self, node: str, incarnation: int) -> None:
         self.node = node
+        self.incarnation = incarnation
         self._by_id: dict[str, Binding] = {}
         self._by_dn: dict[str, tuple[Binding, ...]] = {}
         self._by_connection: dict[int, tuple[str, ...]] = {}  # own streams only
@@ -128,7 +139,7 @@ class BindingTable:
             others = tuple(b for b in others if b is not old)
         self._by_dn[binding.dn] = (*others, binding)
         flow = binding.flow
-        if flow is not None and flow.connection != UNCONNECTED and binding.node == self.node:
+        if flow is not None and flow.connection != UNCONNECTED and self._owns_flow(binding):
             ids = self._by_connection.get(flow.connection, ())
             self._by_connection[flow.connection] = (*ids, binding_id)
         if old is None or old.expires_at != binding.expires_at:
@@ -163,6 +174,10 @@ class BindingTable:
         """When `sweep` next has something to look at."""
         return min(self._expiring, default=None)
 
+    def _owns_flow(self, binding: Binding) -> bool:
+        """True if the flow is one of this life of this node: numbers begin anew with each."""
+        return binding.node == self.node and binding.incarnation == self.incarnation
+
     def _drop(self, binding: Binding) -> None:
         del self._by_id[binding.binding_id]
         rest = tuple(b for b in self._by_dn[binding.dn] if b is not binding)
@@ -173,10 +188,10 @@ class BindingTable:
         self._unlink_connection(binding)
 
     def _unlink_connection(self, binding: Binding) -> None:
-        if binding.flow is None:
+        if binding.flow is None or not self._owns_flow(binding):
             return
         ids = self._by_connection.get(binding.flow.connection)
-        if ids is None or binding.node != self.node:
+        if ids is None:
             return
         rest = tuple(i for i in ids if i != binding.binding_id)
         if rest:

@@ -258,6 +258,7 @@ class Registrar:
             instance=instance,
             reg_id=wish.reg_id,
             node=self._node,
+            incarnation=self._table.incarnation,
             flow=flow if outbound else _flow_to(contact.uri, request, flow),
             path=tuple(str(path) for path in request.paths) if paths else (),
             call_id=request.call_id,

@@ -1,9 +1,11 @@
 """The pieces of RFC 3261 §25 that several headers share, as patterns that take linear time.
 
 Every repetition is possessive (`++`, `*+`, `?+`): a pattern never goes back over what it has read,
-so no text of a peer can make it slow. Around a group it is written as an atomic group, `(?>(?:a)*)`:
-`(?:a)*+` means the same and is matched wrongly by Python before 3.11.4. Strict where a proxy decides by what it reads, and on
-purpose wider than the standard in three places where real phones are:
+so no text of a peer can make it slow. Around a group it is written as an atomic group,
+`(?>(?:a)*)`: `(?:a)*+` means the same and is matched wrongly by Python before 3.11.4.
+
+Strict where a proxy decides by what it reads, and on purpose wider than the standard in three
+places where real phones are:
 
 - the value of a parameter may hold any printable ASCII that does not end it (`tag=ab==`);
 - a user part may hold `#`, as dialled by many desk phones (`sip:*21#@example.com`);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -18,7 +19,6 @@ from callctl.phone.user_agent import UserAgent
 from helpers.phone_rig import AGENT, NODES, PHONE, Rig
 from helpers.phone_wire import Seeded
 from sipstack.message.instance import instance_of, reg_id_of
-from sipstack.message.message import Request
 from sipstack.timing import MS, Instant
 from sipstack.transport.flow import BytesReceived, CloseFlow, Flow, FlowClosed, Send
 
@@ -61,7 +61,7 @@ def test_it_is_refreshed_at_90_percent_of_the_granted_life_with_the_same_nonce()
     rig.nodes[0].expires_s = 100
     rig.wire.run(100_000)
     first, second = rig.nodes[0].registers
-    assert [at for at, who, what in rig.wire.sent if what == "REGISTER"] == [0, 20, 90_030]
+    assert [at for at, who, what in rig.wire.sent if what == "REGISTER"] == [0, 20, 90_040]
     assert 'nonce="n1"' in (second.headers.first("authorization") or "")
     assert "nc=00000002" in (second.headers.first("authorization") or "")
     assert second.call_id == first.call_id
@@ -93,9 +93,8 @@ def test_a_silent_registrar_is_passed_over_after_4_s_and_one_out_of_service_at_o
 def test_a_wrong_password_is_not_tried_for_ever() -> None:
     rig, agent = desk(replace(DESK, password="wrong", retry_base_ns=None))
     rig.wire.run()
-    assert [
-        len(rig.wire.events("desk", kind)) for kind in (RegistrarFailed, RegistrationFailed)
-    ] == [3, 1]
+    assert len(rig.wire.events("desk", RegistrarFailed)) == 3
+    assert len(rig.wire.events("desk", RegistrationFailed)) == 1
     assert rig.wire.ladder("desk").count("desk: REGISTER") == 6  # one and one more at each node
     assert set(agent.counts().values()) == {0}
     assert agent.next_deadline() is None
@@ -107,7 +106,7 @@ def test_refused_by_all_it_tries_again_later_and_later() -> None:
         node.status = 503
     rig.wire.run(300_000)
     rounds = [at for at, _ in rig.wire.timed("desk", RegistrationFailed)]
-    waits = [later - earlier for earlier, later in zip(rounds, rounds[1:], strict=False)]
+    waits = [later - earlier for earlier, later in pairwise(rounds)]
     assert 30_000 <= waits[0] <= 61_000
     assert 60_000 <= waits[1] <= 121_000
 
@@ -185,9 +184,3 @@ def test_the_contact_names_the_transport(transport: str) -> None:
     agent = UserAgent(replace(DESK, transport=transport), Seeded(9))
     (send,) = [action for action in agent.register(at(0)) if isinstance(action, Send)]
     assert f"<sip:2001@192.0.2.50:5060;transport={transport.lower()}>".encode() in send.data
-
-
-def test_a_request_type_is_what_the_nodes_keep() -> None:
-    rig, _ = desk()
-    rig.wire.run(1_000)
-    assert all(isinstance(request, Request) for request in rig.nodes[0].registers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from random import Random
 
 import pytest
 
@@ -320,3 +321,24 @@ def test_the_same_request_by_another_path_is_refused_with_482() -> None:
     wire.run()
     assert wire.ladder() == ["bob: 200 MESSAGE", "bob: 482 MESSAGE"]
     assert_at_rest(bob)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_bad_wire_never_leaves_anything_behind(seed: int) -> None:
+    """Up to half of all messages lost: whatever happens to the call, both come to rest."""
+    chance = Random(seed)
+    share = chance.random() / 2
+    plan = AnswerPlan(
+        after_ns=chance.choice((0, SECOND, 5 * SECOND)),
+        status=chance.choice((200, 200, 486)),
+        hang_up_after_ns=chance.choice((None, 0, 3 * SECOND)),
+    )
+    wire, alice, bob = pair(plan, delay_ms=chance.randrange(1, 300))
+    wire.lose = lambda message: chance.random() < share
+    wire.at(chance.randrange(20_000), "alice", lambda now: alice.bye(1, now))
+    wire.at(30_000, "alice", lambda now: alice.bye(1, now))
+    wire.at(400_000, "bob", lambda now: bob.bye(1, now))
+    wire.run(1_000_000)
+    assert_at_rest(alice, bob)
+    assert len(wire.events("alice", CallEnded)) == 1
+    assert len(wire.events("bob", CallEnded)) == len(wire.events("bob", IncomingCall))
