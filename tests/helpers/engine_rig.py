@@ -68,7 +68,7 @@ class EngineRig:
             engine = Engine(self.cluster, name, CountedEntropy(index + 1), key=b"k" * 32)
             self.engines[name] = engine
         for name, engine in self.engines.items():
-            self._perform(name, engine.start(self.now))
+            self.perform(name, engine.start(self.now))
 
     def flow(self, node: str, remote: str, *, transport: str = "UDP", connection: int = 0) -> Flow:
         """The flow from `remote` ("192.0.2.50:5060") to a node's listener."""
@@ -86,17 +86,17 @@ class EngineRig:
     def feed_bytes(self, node: str, data: bytes, flow: Flow) -> list[Sent]:
         before = len(self.sent)
         actions = self.engines[node].receive(BytesReceived(flow, data), self.now)
-        self._perform(node, actions)
+        self.perform(node, actions)
         return self.sent[before:]
 
     def close(self, node: str, flow: Flow) -> None:
         """A stream connection is gone."""
-        self._perform(node, self.engines[node].receive(FlowClosed(flow, "closed"), self.now))
+        self.perform(node, self.engines[node].receive(FlowClosed(flow, "closed"), self.now))
 
     def sign_in(self, binding: PushBinding, node: str = "") -> None:
         """A managed client signs in at a node."""
         name = node or next(iter(self.engines))
-        self._perform(name, self.engines[name].receive(DeviceSignedIn(binding), self.now))
+        self.perform(name, self.engines[name].receive(DeviceSignedIn(binding), self.now))
 
     def kill(self, node: str) -> None:
         """A node dies without a word."""
@@ -116,14 +116,14 @@ class EngineRig:
                 break
             deadline, name = min(deadlines)
             self.now = max(self.now, deadline)
-            self._perform(name, self.engines[name].advance(self.now))
+            self.perform(name, self.engines[name].advance(self.now))
         self.now = target
         return self.sent[before:]
 
     def outcome(self, intent: PushIntent, outcome: Outcome) -> None:
         """The push service tells a node how a push ended; all nodes hear, one cares."""
         for name, engine in tuple(self.engines.items()):
-            self._perform(name, engine.receive(PushOutcome(intent.intent_id, outcome), self.now))
+            self.perform(name, engine.receive(PushOutcome(intent.intent_id, outcome), self.now))
 
     def counts(self) -> dict[str, int]:
         """What is alive in all nodes, streams not counted."""
@@ -134,7 +134,8 @@ class EngineRig:
                     total[key] = total.get(key, 0) + value
         return total
 
-    def _perform(self, name: str, actions: tuple[EngineAction, ...]) -> None:
+    def perform(self, name: str, actions: tuple[EngineAction, ...]) -> None:
+        """Do what a node wants done."""
         for action in actions:
             if isinstance(action, Send):
                 self._deliver(name, action)
@@ -142,7 +143,7 @@ class EngineRig:
                 for other, engine in tuple(self.engines.items()):
                     if other != name:
                         event = ClusterEventReceived(action.event)
-                        self._perform(other, engine.receive(event, self.now))
+                        self.perform(other, engine.receive(event, self.now))
             elif isinstance(action, SendPush):
                 self.pushes.append(action.intent)
 
@@ -166,7 +167,7 @@ class EngineRig:
                         send.flow.local_port,
                         connection,
                     )
-                    self._perform(other, engine.receive(BytesReceived(back, send.data), self.now))
+                    self.perform(other, engine.receive(BytesReceived(back, send.data), self.now))
                     return
 
 

@@ -1,4 +1,4 @@
-"""What a node does with requests other than calls to sleepers: checks, identity, routes, dialogs."""
+"""What a node does with requests other than calls to sleepers: checks, identity, dialogs."""
 
 from __future__ import annotations
 
