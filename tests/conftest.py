@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-pytest_plugins = ("plugins.requirements", "plugins.seed", "plugins.real_client", "pytester")
+pytest_plugins = (
+    "plugins.requirements",
+    "plugins.seed",
+    "plugins.real_client",
+    "plugins.record_pcaps",
+    "pytester",
+)
 
 
 @pytest.fixture

@@ -30,15 +30,21 @@ class Forwarder:
         self._count = 0
 
     def branch(self, request: Request) -> str:
-        """A branch of our own, which also tells a loop from a spiral (RFC 3261 §16.6 8)."""
+        """A branch of our own, which also tells a loop from a spiral (RFC 3261 §16.6 8).
+
+        In a dialog the Route set leads: it gets shorter at each turn, so nothing can go round.
+        """
         self._count += 1
-        return f"{self._prefix}{self._count:x}.{loop_mark(request)}"
+        mark = loop_mark(request) if request.to_tag is None else "d"
+        return f"{self._prefix}{self._count:x}.{mark}"
 
     def loops(self, request: Request) -> bool:
         """True if this very request has been here before: same target, same dialog, same routes.
 
         Source: RFC 5393 §4.2.
         """
+        if request.to_tag is not None:
+            return False
         if request.headers.count("via") < 2 and "," not in (request.headers.first("via") or ""):
             return False
         mark = None

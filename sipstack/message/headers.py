@@ -112,6 +112,9 @@ class Headers:
             self.cache.pop(key, None)
             index = self.keys.index(key)
             name, _, text = self.lines[index].partition(":")
+            if "," not in text and "\n" not in text and (value := text.strip(" \t")):
+                del self.keys[index], self.lines[index]
+                return value
             values = split_list(unfold(text))
             if len(values) > 1:
                 self.lines[index] = f"{name}: {', '.join(values[1:])}"

@@ -28,6 +28,15 @@ class Rung:
     what: str  # "INVITE", or "180" for a response
     cseq: str  # "1 INVITE"
     call_id: str
+    agent: str = ""  # its User-Agent or Server
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Ports on which SIP is inside TLS, and what opens it."""
+
+    ports: Collection[int]
+    keylog: Path  # NSS key log (SSLKEYLOGFILE)
 
 
 @asynccontextmanager
@@ -45,18 +54,18 @@ async def capturing(path: Path, ports: Collection[int]) -> AsyncGenerator[None]:
         await anyio.sleep(SETTLE_S)
 
 
-async def complaints(path: Path, ports: Collection[int], keylog: Path | None = None) -> list[str]:
+async def complaints(path: Path, ports: Collection[int], tls: Tls | None = None) -> list[str]:
     """What tshark calls malformed, one line each; empty for a clean capture."""
     wrong = f"_ws.malformed or (sip and _ws.expert.group == {MALFORMED_GROUP})"
     fields = ("frame.number", "_ws.col.Info", "_ws.expert.message")
     names = [part for name in fields for part in ("-e", name)]
-    output = await _tshark(path, ports, keylog, "-Y", wrong, "-T", "fields", *names)
+    output = await _tshark(path, ports, tls, "-Y", wrong, "-T", "fields", *names)
     return output.splitlines()
 
 
-async def ladder(path: Path, ports: Collection[int], keylog: Path | None = None) -> list[Rung]:
+async def ladder(path: Path, ports: Collection[int], tls: Tls | None = None) -> list[Rung]:
     """Every SIP message, in order; several in one segment are told apart."""
-    output = await _tshark(path, ports, keylog, "-Y", "sip", "-T", "pdml")
+    output = await _tshark(path, ports, tls, "-Y", "sip", "-T", "pdml")
     return rungs_of(output)
 
 
@@ -73,7 +82,8 @@ def rungs_of(pdml: str) -> list[Rung]:
             if status := _show(message, "sip.Status-Code"):
                 what = status
             cseq, call_id = _show(message, "sip.CSeq"), _show(message, "sip.Call-ID")
-            rungs.append(Rung(at_s, source, target, what, cseq, call_id))
+            agent = _show(message, "sip.User-Agent") or _show(message, "sip.Server")
+            rungs.append(Rung(at_s, source, target, what, cseq, call_id, agent))
     return rungs
 
 
@@ -94,14 +104,15 @@ def _show(element: ElementTree.Element, field: str) -> str:
     return "" if found is None else found.get("show", "")
 
 
-async def _tshark(path: Path, ports: Collection[int], keylog: Path | None, *options: str) -> str:
+async def _tshark(path: Path, ports: Collection[int], tls: Tls | None, *options: str) -> str:
     tshark = find_program("tshark")
     assert tshark is not None, "tshark is not installed: mark the test with needs(...)"
     command = [tshark, "-n", "-r", str(path), *options]
     for port in ports:
-        command += ["-d", f"udp.port=={port},sip"]
-        command += ["-d", f"tcp.port=={port},{'tls' if keylog else 'sip'}"]
-    if keylog:
-        command += ["-o", f"tls.keylog_file:{keylog}"]
+        command += ["-d", f"udp.port=={port},sip", "-d", f"tcp.port=={port},sip"]
+    if tls:
+        command += ["-o", f"tls.keylog_file:{tls.keylog}"]
+        for port in tls.ports:
+            command += ["-d", f"tcp.port=={port},tls", "-d", f"tls.port=={port},sip"]
     result = await anyio.run_process(command)
     return result.stdout.decode()

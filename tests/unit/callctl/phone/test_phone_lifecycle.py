@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from callctl.phone.callkit import BUTTONS
-from callctl.phone.event import Registered
+from callctl.phone.event import CallEnded, Registered
 from callctl.phone.operating_system import AppState
 from callctl.phone.phone_event import (
     AppForegrounded,
@@ -35,6 +35,8 @@ from callctl.push.envelope import b64url
 from callctl.push.kind import PushKind
 from callctl.push.sign_in import ClusterFacts, NodeAddress, NodeFacts
 from helpers.phone_rig import ANDROID, IPHONE, NODES, UUID, Rig, s
+from sipstack.message.message import Request, Response
+from sipstack.timing import Instant
 from sipstack.transaction.events import Ignored
 
 
@@ -153,7 +155,28 @@ def test_a_push_wakes_an_iphone_which_shows_callkit_registers_rings_and_talks() 
     assert call.full_screen
     assert call.buttons == BUTTONS
     assert call.end_reason is ViewEnd.OWNER
-    assert [at for at, _ in wire.timed("phone", AppSuspended)] == [6_000, 30_400]
+    assert [at for at, _ in wire.timed("phone", AppSuspended)] == [6_000, 30_420]
+    rig.assert_at_rest()
+
+
+@pytest.mark.parametrize(("status", "lost"), [(200, "BYE"), (603, "603 INVITE")])
+def test_the_app_is_not_suspended_before_the_other_side_knows_how_the_call_ended(
+    status: int, lost: str
+) -> None:
+    rig = Rig(plan=AnswerPlan(after_ns=s(1), status=status, hang_up_after_ns=s(1)))
+    rig.sleep()
+    rig.push(20_000, node=1)
+    rig.invite(20_600)
+    rig.wire.lose = lambda message: (
+        rig.wire.now < Instant(s(32))
+        and (
+            (isinstance(message, Request) and message.method == lost)
+            or (isinstance(message, Response) and f"{message.status} {message.cseq.method}" == lost)
+        )
+    )
+    rig.wire.run(60_000)
+    assert rig.wire.timed("phone", AppSuspended)[-1][0] > 37_000
+    assert len(rig.wire.events("node1", CallEnded)) == 1
     rig.assert_at_rest()
 
 
