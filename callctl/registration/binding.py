@@ -75,6 +75,7 @@ class BindingTable:
         "_expiring",
         "_gone",
         "_last_node",
+        "_next_sweep",
         "incarnation",
         "node",
     )
@@ -90,6 +91,7 @@ class BindingTable:
         # Removed ids, so that an older "stored" which comes late cannot bring one back (I12).
         self._gone: dict[str, tuple[Stamp, Instant]] = {}
         self._last_node: dict[str, str] = {}
+        self._next_sweep: Instant | None = None  # asked for after each message
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -145,6 +147,8 @@ class BindingTable:
         if old is None or old.expires_at != binding.expires_at:
             slot = Instant(binding.expires_at // SWEEP_NS * SWEEP_NS + SWEEP_NS)
             self._expiring.setdefault(slot, []).append(binding_id)
+            if self._next_sweep is None or slot < self._next_sweep:
+                self._next_sweep = slot
         self._last_node[binding.device_name] = binding.node
         return True
 
@@ -166,13 +170,14 @@ class BindingTable:
                 if binding is not None and binding.expires_at <= now:
                     self._drop(binding)
                     expired.append(binding)
+        self._next_sweep = min(self._expiring, default=None)
         for binding_id in [i for i, (_, until) in self._gone.items() if until <= now]:
             del self._gone[binding_id]
         return tuple(expired)
 
     def next_sweep(self) -> Instant | None:
         """When `sweep` next has something to look at."""
-        return min(self._expiring, default=None)
+        return self._next_sweep
 
     def _owns_flow(self, binding: Binding) -> bool:
         """True if the flow is one of this life of this node: numbers begin anew with each."""
