@@ -28,7 +28,7 @@ from callctl.call.event import (
     PushResult,
     RequestPush,
 )
-from callctl.call.leg import Branch, Leg, LegState
+from callctl.call.leg import Branch, BranchState, Leg, LegState
 from callctl.call.story import CallRecord
 from callctl.engine.context import NodeContext, Out
 from callctl.engine.delivery import caller_end, send_copy, to_binding
@@ -178,7 +178,8 @@ class CallControl:
 
     def failed(self, branch: Branch, cause: str, now: Instant, out: Out) -> None:
         """A device kept silent, or could not be sent to."""
-        if cause == "transport" and branch.fallback is not None:
+        wanted = branch.state is BranchState.CALLING
+        if cause == "transport" and branch.fallback is not None and wanted:
             self._take(send_copy(self._context, branch, branch.fallback, now), now, out)
             return
         call = call_of(branch)

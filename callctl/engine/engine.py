@@ -461,8 +461,10 @@ class Engine:
             if request.max_forwards == 0:
                 self._ignore("ACK out of hops", request.call_id, out)
                 return
-            if token is None and request.headers.has("route"):
-                self._ignore("ACK with foreign Route", request.call_id, out)
+            if token is None and not request.uri.params.has("gr"):
+                # The ACK of a 2xx comes with our Route. One without belongs to a failure whose
+                # transaction is over, and such an ACK goes no further (I10).
+                self._ignore("ACK without our Route", request.call_id, out)
                 return
             self._proxy.in_dialog(None, request, token, flow, now, out)
         except SipSyntaxError as error:

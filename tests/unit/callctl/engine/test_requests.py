@@ -435,3 +435,26 @@ def test_request_too_large_for_a_datagram_goes_by_tcp_and_by_udp_if_nobody_takes
     rig.run_to(60_000)
     counts = rig.counts()
     assert not counts["calls"], counts
+
+
+def test_datagram_is_not_sent_after_a_failed_dial_once_the_call_is_over(rig: EngineRig) -> None:
+    text = invite().replace("X-Ours", "X-Large: " + "x" * 1300 + "\nX-Ours")
+    (copy,) = forwarded(send(rig, text))
+    send(rig, text.replace("INVITE sip", "CANCEL sip").replace("1 INVITE", "1 CANCEL"))
+    before = len(rig.sent)
+    rig.close("ucm1", copy.flow)
+    assert forwarded(rig.sent[before:]) == []
+
+
+def test_ack_of_a_forgotten_failure_goes_no_further(rig: EngineRig) -> None:
+    text = in_dialog(
+        "ACK",
+        1,
+        uri="sip:2001@lab.example",
+        routes=[],
+        via=CALLER,
+        from_="<sip:1001@lab.example>;tag=a",
+        to="<sip:2001@lab.example>;tag=ours",
+    )
+    assert rig.feed("ucm1", text, rig.flow("ucm1", CALLER)) == []
+    assert rig.engines["ucm1"].ignored["ACK without our Route"] == 1
