@@ -87,6 +87,9 @@ class NonInviteServer(ServerTransaction):
             return (sent,)
         self._enter(State.COMPLETED, end_at=Instant(now + self.timers.j_ns))
         if self.timers.j_ns:
+            # 32 s of registrations are held at once: only what a repeat sends has to stay.
+            self.last_response = None
+            self.request.headers.cache.clear()
             return (sent,)
         self._enter(State.TERMINATED)
         return (sent, TransactionEnded(self))

@@ -49,8 +49,8 @@ def test_it_falls_back_to_the_group_order_if_the_active_node_is_silent() -> None
     assert rig.wire.timed("phone", Registered)[-1][1].registrar == NODES[1]
 
 
-@pytest.mark.req("CMG-06")
 def test_without_an_active_node_the_former_node_comes_first() -> None:
+    """The client's part of CMG-06."""
     rig = Rig()
     rig.sleep()
     rig.push(20_000, node=2)
@@ -83,8 +83,8 @@ def test_an_unknown_node_by_a_transport_we_do_not_speak_leaves_the_group_order()
     assert rig.registers() == [2, 0, 0]
 
 
-@pytest.mark.req("CALL-16")
 def test_a_second_ring_push_that_names_another_node_sends_the_phone_there() -> None:
+    """The node of the first one went out of service before the phone had registered."""
     rig = Rig()
     rig.sleep()
     rig.nodes[0].silent = True
@@ -97,8 +97,9 @@ def test_a_second_ring_push_that_names_another_node_sends_the_phone_there() -> N
     assert len(rig.wire.events("phone", PhoneRang)) == 1
 
 
-@pytest.mark.req("MODE-05", "CALL-17")
+@pytest.mark.req("CALL-17")
 def test_in_the_foreground_push_and_invite_are_one_call_in_either_order() -> None:
+    """And the phone's part of MODE-05: the push causes no second call."""
     for push_at, invite_at in ((1_100, 1_000), (1_000, 1_100)):
         rig = Rig(plan=AnswerPlan(after_ns=s(2), hang_up_after_ns=s(1)))
         rig.start()
@@ -250,7 +251,6 @@ def test_a_cancel_ends_the_ringing_and_its_reason_says_whether_it_was_missed(
     rig.assert_at_rest()
 
 
-@pytest.mark.req("CALL-14")
 @pytest.mark.parametrize("status", [486, 603])
 def test_a_decline_from_callkit_before_the_invite_refuses_it_when_it_comes(status: int) -> None:
     rig = Rig(plan=AnswerPlan(after_ns=0, status=status))
