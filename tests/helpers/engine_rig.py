@@ -10,7 +10,13 @@ from dataclasses import dataclass, field
 
 from callctl.cluster.membership import Publish
 from callctl.engine.engine import Engine
-from callctl.engine.event import ClusterEventReceived, DeviceSignedIn, EngineAction, SendPush
+from callctl.engine.event import (
+    ClusterEventReceived,
+    DeviceSignedIn,
+    EngineAction,
+    LookUp,
+    SendPush,
+)
 from callctl.model.cluster import Cluster
 from callctl.model.device import Device
 from callctl.push.events import Outcome, PushOutcome
@@ -61,6 +67,7 @@ class EngineRig:
     engines: dict[str, Engine] = field(default_factory=dict)
     sent: list[Sent] = field(default_factory=list)
     pushes: list[PushIntent] = field(default_factory=list)
+    lookups: list[LookUp] = field(default_factory=list)
     refuse_pushes: Outcome | None = None
 
     def __post_init__(self) -> None:
@@ -146,6 +153,8 @@ class EngineRig:
                         self.perform(other, engine.receive(event, self.now))
             elif isinstance(action, SendPush):
                 self.pushes.append(action.intent)
+            elif isinstance(action, LookUp):
+                self.lookups.append(action)
 
     def _deliver(self, name: str, send: Send) -> None:
         if send.data.startswith(b"\r\n"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from callctl.engine.event import LookedUp
 from callctl.model.build import desk_phone, iphone, make_cluster, softphone
 from callctl.model.line import ExternalPresentation, Line
 from callctl.model.service_parameter import ServiceParameters
@@ -458,3 +459,31 @@ def test_ack_of_a_forgotten_failure_goes_no_further(rig: EngineRig) -> None:
     )
     assert rig.feed("ucm1", text, rig.flow("ucm1", CALLER)) == []
     assert rig.engines["ucm1"].ignored["ACK without our Route"] == 1
+
+
+def test_next_hop_that_is_a_name_is_looked_up_before_the_request_goes_on(rig: EngineRig) -> None:
+    """RFC 3263, in a dialog: the Contact of the caller is a host name."""
+    (copy,) = forwarded(send(rig, invite()))
+    ok = answer(rig, "ucm1", copy, 200)[-1].message
+    assert isinstance(ok, Response)
+    (route,) = [str(value) for value in ok.record_routes]
+    text = in_dialog(
+        "BYE",
+        7,
+        uri="sip:1001@phone.lab.example:5070",
+        routes=[route],
+        via=CALLEE,
+        from_="<sip:2001@lab.example>;tag=b1",
+        to='"Desk" <sip:1001@lab.example>;tag=a1',
+    )
+    assert forwarded(rig.feed("ucm1", text, rig.flow("ucm1", CALLEE)), "BYE") == []
+    (wanted,) = rig.lookups
+    assert [(q.name, q.kind) for q in wanted.queries] == [
+        ("phone.lab.example", "A"),
+        ("phone.lab.example", "AAAA"),
+    ]
+    before = len(rig.sent)
+    found = tuple((q, ("192.0.2.77",) if q.kind == "A" else ()) for q in wanted.queries)
+    rig.perform("ucm1", rig.engines["ucm1"].receive(LookedUp(wanted.lookup_id, found), rig.now))
+    (bye,) = forwarded(rig.sent[before:], "BYE")
+    assert (bye.flow.remote_host, bye.flow.remote_port) == ("192.0.2.77", 5070)
