@@ -1,0 +1,402 @@
+"""The app of a mobile phone: it reads pushes, registers, and brings push and INVITE together.
+
+Source: MODE-10 to MODE-12, CMG-06, CMG-08, CALL-14, CALL-17, OP-05 to OP-08.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Final
+
+from callctl.phone.app_call import AppCall, Phase
+from callctl.phone.call_view import CallView
+from callctl.phone.event import (
+    CallAnswered,
+    CallEnded,
+    CallRinging,
+    EndCause,
+    IncomingCall,
+    Registered,
+    RegistrationFailed,
+    UserAgentAction,
+)
+from callctl.phone.operating_system import AppState, OperatingSystem
+from callctl.phone.phone_event import (
+    ActiveNodeUnusable,
+    PhoneAnswered,
+    PhoneOut,
+    PhoneRang,
+    PushArrived,
+    PushOpened,
+    PushRejected,
+    ViewEnd,
+)
+from callctl.phone.phone_settings import NO_INVITE_NS, PhoneSettings
+from callctl.phone.push_identity import PushIdentity
+from callctl.phone.settings import Registrar
+from callctl.phone.user_agent import UserAgent
+from callctl.push.content import ActiveNode, CallContent
+from callctl.push.envelope import EnvelopeError
+from callctl.push.kind import PushKind
+from callctl.push.reader import ReadPush, read_push
+from sipstack.entropy import Entropy, uuid4
+from sipstack.timing import MS, Instant
+from sipstack.transaction.events import Ignored
+
+PAST_MAX: Final = 200  # calls that are over and whose UUID is remembered
+DECLINED: Final = 603
+GONE: Final = 480  # for an INVITE whose call is over on this phone
+
+VIEW_ENDS: Final = {
+    PushKind.MISSED: ViewEnd.UNANSWERED,
+    PushKind.ANSWERED_ELSEWHERE: ViewEnd.ANSWERED_ELSEWHERE,
+    PushKind.CANCELLED: ViewEnd.REMOTE_ENDED,
+}
+
+
+class App:
+    """Lives from launch to termination. What has to outlive it is handed in.
+
+    Every method appends to `out`; the actions of the user agent pass through `take`.
+    """
+
+    __slots__ = (
+        "_agent",
+        "_entropy",
+        "_identity",
+        "_past",
+        "_registrars",
+        "_settings",
+        "_system",
+        "_view",
+        "calls",
+    )
+
+    def __init__(
+        self,
+        settings: PhoneSettings,
+        agent: UserAgent,
+        system: OperatingSystem,
+        view: CallView,
+        identity: PushIdentity,
+        entropy: Entropy,
+    ) -> None:
+        self._settings = settings
+        self._agent = agent
+        self._system = system
+        self._view = view
+        self._identity = identity
+        self._entropy = entropy
+        self._registrars = settings.agent.registrars
+        self._past: OrderedDict[str, ViewEnd] = OrderedDict()
+        self.calls: dict[str, AppCall] = {}
+
+    @property
+    def busy(self) -> bool:
+        """True while the operating system should let the app run."""
+        return bool(self.calls or self._agent.unfinished or self._agent.registering)
+
+    def use_registrars(self, registrars: tuple[Registrar, ...]) -> None:
+        """The CM group, in its order."""
+        self._registrars = registrars
+        self._agent.use_registrars(registrars)
+
+    # Pushes
+
+    def read(self, push: PushArrived, now: Instant, out: PhoneOut) -> ReadPush | None:
+        """Open a push; None if it is not to be acted on, which is then noted."""
+        tokens = (self._identity.voip_token, self._identity.message_token)
+        try:
+            if push.token not in tokens:
+                raise EnvelopeError("for a token that is not ours")
+            read = read_push(push.payload, push.token, self._identity.keys)
+        except EnvelopeError as error:
+            out.append(PushRejected("unreadable", str(error)))
+            return None
+        content = read.content
+        kind = None if content is None else content.event
+        call_uuid = None if content is None else content.call_uuid
+        if read.is_stale(self._settings.unix_ms_at_zero + now // MS):
+            out.append(PushRejected("stale", read.tracking_id))
+            return None
+        out.append(PushOpened(read.tracking_id, kind, call_uuid))
+        return read
+
+    def receive_push(self, push: PushArrived, now: Instant, out: PhoneOut) -> None:
+        """A push that runs the app's code: VoIP on iOS, data on Android."""
+        read = self.read(push, now, out)
+        if read is None:
+            self._view.flash(AppCall(uuid4(self._entropy), "", ""), ViewEnd.FAILED, now, out)
+        elif read.content is None:
+            call = AppCall(uuid4(self._entropy), "", "")
+            call.named = False
+            self._announced(call, None, now, out)
+        elif read.content.event is PushKind.INCOMING:
+            self._ring_push(read.content, now, out)
+        elif read.content.event in VIEW_ENDS:
+            self._second_push(read.content, now, out)
+        else:
+            out.append(Ignored("push of no call", read.content.event.value))
+
+    def open_call(self, content: CallContent, now: Instant, out: PhoneOut) -> None:
+        """The owner tapped the message about a call (CHN-05)."""
+        if content.call_uuid not in self.calls:
+            self._ring_push(content, now, out)
+
+    def _ring_push(self, content: CallContent, now: Instant, out: PhoneOut) -> None:
+        uuid = content.call_uuid
+        known = self.calls.get(uuid)
+        if known is None and uuid in self._past:
+            # Late: it was answered or over before the cloud was that far (CALL-17).
+            self._view.flash(_call_of(content), self._past[uuid], now, out)
+            out.append(PushRejected("duplicate", uuid))
+        elif known is None:
+            self._announced(_call_of(content), content.active_node, now, out)
+        else:
+            self._view.show(known, now, out)
+            node = content.active_node
+            if known.phase is Phase.WAITING and node is not None and node != known.node:
+                # The node of the push before has gone out of service meanwhile.
+                known.node = node
+                self._reach(node, now, out)
+            elif known.pushed:
+                out.append(PushRejected("duplicate", uuid))
+            known.pushed = True
+
+    def _announced(
+        self, call: AppCall, node: ActiveNode | None, now: Instant, out: PhoneOut
+    ) -> None:
+        """The first that is heard of a call is a push: show it, and fetch its INVITE."""
+        call.pushed = True
+        call.node = node
+        self.calls[call.uuid] = call
+        self._view.show(call, now, out)
+        self._plan(call, now)
+        self._reach(node, now, out)
+
+    def _second_push(self, content: CallContent, now: Instant, out: PhoneOut) -> None:
+        uuid, reason = content.call_uuid, VIEW_ENDS[content.event]
+        call = self.calls.get(uuid)
+        if call is None:
+            before = self._past.get(uuid)
+            call = _call_of(content)
+            self._view.flash(call, before or reason, now, out)
+            if before is None:
+                self._past[uuid] = reason
+                self._note_missed(call, reason, now, out)
+            return
+        self._view.show(call, now, out)
+        if call.phase is Phase.ANSWERED:
+            out.append(Ignored("second push of our own call", uuid))
+            return
+        if call.hidden is None:
+            self._note_missed(call, reason, now, out)
+        self._view.hide(call, reason, now, out)
+        call.answer_at = None
+        if call.phase is Phase.WAITING:
+            self._finish(call)
+        # A ringing one is ended by its CANCEL; the push only takes it off the screen.
+
+    def _note_missed(self, call: AppCall, reason: ViewEnd, now: Instant, out: PhoneOut) -> None:
+        if reason is ViewEnd.UNANSWERED:
+            self._view.missed(call, now, out)
+
+    # Registration
+
+    def register(self, now: Instant, out: PhoneOut) -> None:
+        """The app came to the front, or has signed in: be reachable."""
+        if self._agent.registered is None and not self._agent.registering:
+            self.take(self._agent.register(now), now, out)
+
+    def _reach(self, node: ActiveNode | None, now: Instant, out: PhoneOut) -> None:
+        """Be registered where the INVITE is: at the active node, else as before (CMG-08)."""
+        first = None if node is None else self._registrar_of(node, out)
+        seen = self._system.state is AppState.FOREGROUND
+        if seen and self._agent.registered and first in (None, self._agent.registered):
+            # The INVITE is on its way over the live channel (MODE-05).
+            self._wait_for_invites(now)
+            return
+        self.take(self._agent.register(now, first), now, out)
+
+    def _registrar_of(self, node: ActiveNode, out: PhoneOut) -> Registrar | None:
+        """The address of a node by the one transport that we speak."""
+        transport = self._settings.agent.transport
+        if node.transport.upper() == transport:
+            for registrar in self._registrars:
+                if (registrar.host, registrar.port) == (node.ip, node.port):
+                    return registrar
+            return Registrar(node.ip, node.port, node.fqdn)
+        for registrar in self._registrars:
+            if registrar.fqdn and registrar.fqdn.lower() == node.fqdn.lower():
+                return registrar
+        out.append(ActiveNodeUnusable(node.fqdn, node.transport))
+        return None
+
+    def _wait_for_invites(self, now: Instant) -> None:
+        for call in self.calls.values():
+            if call.phase is Phase.WAITING:
+                call.no_invite_at = Instant(now + NO_INVITE_NS)
+
+    # The owner
+
+    def answer(self, call: AppCall, now: Instant, out: PhoneOut) -> None:
+        """Pick up, as soon as the INVITE is here."""
+        call.answer_at = None
+        if call.phase is Phase.WAITING:
+            call.wish = 200
+            self._view.answered(call, now)
+        elif call.phase is Phase.RINGING and call.sip_call is not None:
+            self._view.answered(call, now)
+            self.take(self._agent.answer(call.sip_call, now), now, out)
+
+    def decline(self, call: AppCall, status: int, now: Instant, out: PhoneOut) -> None:
+        """Decline; the refusal goes out as soon as the INVITE is here (CALL-14, OP-05)."""
+        call.answer_at = None
+        if call.phase is Phase.WAITING:
+            call.wish = status
+            self._view.hide(call, ViewEnd.OWNER, now, out)
+        elif call.phase is Phase.RINGING and call.sip_call is not None:
+            self._view.hide(call, ViewEnd.OWNER, now, out)
+            self.take(self._agent.decline(call.sip_call, now, status), now, out)
+
+    def hang_up(self, call: AppCall, now: Instant, out: PhoneOut) -> None:
+        """End a call in whatever phase."""
+        if call.phase is Phase.ANSWERED and call.sip_call is not None:
+            self._view.hide(call, ViewEnd.OWNER, now, out)
+            self.take(self._agent.bye(call.sip_call, now), now, out)
+        else:
+            self.decline(call, DECLINED, now, out)
+
+    def _plan(self, call: AppCall, now: Instant) -> None:
+        """When the owner will act, counted from the moment the call was shown."""
+        after_ns = self._settings.agent.answer.after_ns
+        if after_ns is not None:
+            call.answer_at = Instant(now + after_ns)
+
+    def _act(self, call: AppCall, status: int, now: Instant, out: PhoneOut) -> None:
+        if status < 300:
+            self.answer(call, now, out)
+        else:
+            self.decline(call, status, now, out)
+
+    # What the user agent says
+
+    def take(self, actions: tuple[UserAgentAction, ...], now: Instant, out: PhoneOut) -> None:
+        """Pass on what the user agent wants done, and react to what it tells."""
+        out.extend(actions)
+        for action in actions:
+            match action:
+                case Registered():
+                    self._wait_for_invites(now)
+                case RegistrationFailed():
+                    self._no_invite(tuple(self.calls.values()), now, out)
+                case IncomingCall():
+                    self._invited(action, now, out)
+                case CallRinging(number):
+                    call = self._by_number(number)
+                    if call is not None and call.hidden is None:
+                        out.append(PhoneRang(call.uuid, number))
+                case CallAnswered(number):
+                    call = self._by_number(number)
+                    if call is not None:
+                        call.enter(Phase.ANSWERED)
+                        out.append(PhoneAnswered(call.uuid, number))
+                case CallEnded():
+                    self._call_ended(action, now, out)
+
+    def _invited(self, invite: IncomingCall, now: Instant, out: PhoneOut) -> None:
+        """The INVITE of a call that a push announced, or of one that is news."""
+        uuid = invite.call_uuid
+        call = None if uuid is None else self.calls.get(uuid)
+        if call is None:
+            call = self._unnamed(invite)
+        if call is None and uuid is not None and uuid in self._past:
+            self.take(self._agent.decline(invite.call, now, GONE), now, out)
+            return
+        if call is None:
+            call = AppCall(uuid or uuid4(self._entropy), invite.caller_name, invite.caller_number)
+            self.calls[call.uuid] = call
+            self._view.show(call, now, out)
+            self._plan(call, now)
+        elif call.sip_call is not None:
+            self.take(self._agent.decline(invite.call, now, 482), now, out)
+            return
+        call.sip_call = invite.call
+        call.enter(Phase.RINGING)
+        if self._settings.comes_to_front:
+            self._system.set_screen(False, None, False, now, out)
+        if call.wish is not None:
+            self._act(call, call.wish, now, out)
+
+    def _unnamed(self, invite: IncomingCall) -> AppCall | None:
+        """The oldest call that a content-free push announced; now it has a caller."""
+        for call in self.calls.values():
+            if not call.named and call.phase is Phase.WAITING:
+                call.caller_name, call.caller_number = invite.caller_name, invite.caller_number
+                return call
+        return None
+
+    def _call_ended(self, ended: CallEnded, now: Instant, out: PhoneOut) -> None:
+        call = self._by_number(ended.call)
+        if call is None:
+            return
+        reason = _view_end(ended, answered=call.phase is Phase.ANSWERED)
+        if call.hidden is None:
+            self._note_missed(call, reason, now, out)
+        self._view.hide(call, reason, now, out)
+        self._finish(call)
+
+    def _by_number(self, number: int) -> AppCall | None:
+        for call in self.calls.values():
+            if call.sip_call == number:
+                return call
+        return None
+
+    def _no_invite(self, calls: tuple[AppCall, ...], now: Instant, out: PhoneOut) -> None:
+        """Calls whose INVITE will not come (OP-06)."""
+        for call in calls:
+            if call.phase is Phase.WAITING:
+                self._view.hide(call, ViewEnd.FAILED, now, out)
+                self._finish(call)
+
+    def _finish(self, call: AppCall) -> None:
+        call.enter(Phase.OVER)
+        del self.calls[call.uuid]
+        self._past[call.uuid] = call.hidden or ViewEnd.FAILED
+        if len(self._past) > PAST_MAX:
+            self._past.popitem(last=False)
+
+    # Time
+
+    def advance(self, now: Instant, out: PhoneOut) -> None:
+        """What is due: the owner's act, or the end of waiting for an INVITE."""
+        for call in tuple(self.calls.values()):
+            if call.answer_at is not None and now >= call.answer_at:
+                self._act(call, self._settings.agent.answer.status, now, out)
+            if call.no_invite_at is not None and now >= call.no_invite_at:
+                self._no_invite((call,), now, out)
+
+    def next_deadline(self) -> Instant | None:
+        """When `advance` has something to do."""
+        times = [call.next_deadline() for call in self.calls.values()]
+        return min((at for at in times if at is not None), default=None)
+
+
+def _call_of(content: CallContent) -> AppCall:
+    return AppCall(content.call_uuid, content.display_name or "", content.display_number or "")
+
+
+def _view_end(ended: CallEnded, *, answered: bool) -> ViewEnd:
+    """CallKit's word for the end of a call."""
+    match ended.cause:
+        case EndCause.CANCELLED:
+            # RFC 3326 §3.1: a CANCEL with cause 200 says that another device answered.
+            elsewhere = "cause=200" in (ended.reason or "").replace(" ", "").lower()
+            return ViewEnd.ANSWERED_ELSEWHERE if elsewhere else ViewEnd.UNANSWERED
+        case EndCause.REMOTE_HUNG_UP:
+            return ViewEnd.REMOTE_ENDED if answered else ViewEnd.UNANSWERED
+        case EndCause.HUNG_UP:
+            return ViewEnd.OWNER
+        case EndCause.REFUSED:
+            return ViewEnd.UNANSWERED if ended.status == GONE else ViewEnd.FAILED
+    return ViewEnd.FAILED
