@@ -22,6 +22,16 @@ class Candidate(NamedTuple):
     headers: tuple[tuple[str, str], ...] = ()
 
 
+def absent(*, cloud_failed: bool) -> Candidate:
+    """For a device that did not come: 480, or 503 if only the cloud is to blame.
+
+    A cloud that fails says nothing of the subscriber (I7).
+    """
+    if cloud_failed:
+        return Candidate(503, None, (("Retry-After", "10"),))
+    return Candidate(480, None, (SUBSCRIBER_ABSENT,))
+
+
 def best(candidates: list[Candidate]) -> Candidate:
     """The candidate to pass on; 480 if there is none.
 
@@ -29,7 +39,7 @@ def best(candidates: list[Candidate]) -> Candidate:
     is passed as such only if nothing else was heard.
     """
     if not candidates:
-        return Candidate(480, None, (SUBSCRIBER_ABSENT,))
+        return absent(cloud_failed=False)
     return min(candidates, key=_rank)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import Final
 
-from callctl.call.best_response import SUBSCRIBER_ABSENT, Candidate, best
+from callctl.call.best_response import Candidate, absent, best
 from callctl.call.event import (
     AnswerCaller,
     BranchFailed,
@@ -307,7 +307,7 @@ class Call(Timed):
                 self._cancel_branches(other, None, now, actions)
                 self._close(other, PushKind.MISSED, now, actions)
             self._finish(now, actions)
-        elif status in DECLINED or not self._hopeful(leg):
+        elif status in DECLINED or not leg.hopeful:
             self._cancel_branches(leg, None, now, actions)
             self._close(leg, None, now, actions)
             self._finish_if_last(now, actions)
@@ -329,7 +329,7 @@ class Call(Timed):
         self, leg: Leg, candidate: Candidate, now: Instant, actions: list[CallAction]
     ) -> None:
         """The flow of an unanswered INVITE is gone: wait on, if the device may still come."""
-        if self._hopeful(leg):
+        if leg.hopeful:
             return
         if leg.drop_at is not None and now < leg.drop_at and not leg.token_refused:
             leg.timer_c_at = None
@@ -342,11 +342,6 @@ class Call(Timed):
         self._candidates.append(candidate)
         self._close(leg, PushKind.MISSED, now, actions)
         self._finish_if_last(now, actions)
-
-    @staticmethod
-    def _hopeful(leg: Leg) -> bool:
-        """True if another copy of the INVITE to this device may still be answered."""
-        return any(b.state in (BranchState.CALLING, BranchState.PROCEEDING) for b in leg.branches)
 
     def _registered(self, binding: Binding, now: Instant, actions: list[CallAction]) -> None:
         if binding.dn != self.dn:
@@ -361,7 +356,7 @@ class Call(Timed):
             if leg.state is LegState.RINGING:
                 return
             known = leg.offered(binding)
-            if known and not self._hopeful(leg):
+            if known and not leg.hopeful:
                 return
             if leg.state is LegState.WAITING:
                 leg.enter(LegState.OFFERED)
@@ -398,8 +393,8 @@ class Call(Timed):
             self.record.note(now, "push-no-service", name)
         else:
             self.record.note(now, "push-refused", name)
-        if leg.state is LegState.WAITING and not self._hopeful(leg):
-            self._candidates.append(self._absent(leg))
+        if leg.state is LegState.WAITING and not leg.hopeful:
+            self._candidates.append(absent(cloud_failed=leg.cloud_failed))
             self._close(leg, None, now, actions)
             self._finish_if_last(now, actions)
 
@@ -434,17 +429,10 @@ class Call(Timed):
 
     def _drop(self, leg: Leg, now: Instant, actions: list[CallAction]) -> None:
         self.record.note(now, "dropped", leg.device.name)
-        self._candidates.append(self._absent(leg))
+        self._candidates.append(absent(cloud_failed=leg.cloud_failed))
         self._cancel_branches(leg, None, now, actions)
         self._close(leg, PushKind.MISSED, now, actions)
         self._finish_if_last(now, actions)
-
-    @staticmethod
-    def _absent(leg: Leg) -> Candidate:
-        """480, unless only the cloud is to blame: that says nothing of the subscriber (I7)."""
-        if leg.cloud_failed:
-            return Candidate(503, None, (("Retry-After", "10"),))
-        return Candidate(480, None, (SUBSCRIBER_ABSENT,))
 
     def _no_answer(self, leg: Leg, now: Instant, actions: list[CallAction]) -> None:
         if self.state is not CallState.PROCEEDING or not leg.live:

@@ -144,6 +144,11 @@ class Leg:
         """True while the device may still answer."""
         return self.state not in (LegState.ENDED, LegState.ANSWERED)
 
+    @property
+    def hopeful(self) -> bool:
+        """True if a copy of the INVITE to this device may still be answered."""
+        return any(b.state in (BranchState.CALLING, BranchState.PROCEEDING) for b in self.branches)
+
     def offered(self, binding: Binding) -> bool:
         """True if this call's INVITE already went to the binding over its present flow (I3)."""
         return any(

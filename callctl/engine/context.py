@@ -22,6 +22,7 @@ from sipstack.errors import SipSyntaxError
 from sipstack.message.message import Request
 from sipstack.message.uri import Uri
 from sipstack.stack import Stack
+from sipstack.transaction.events import Ignored
 from sipstack.transport.flow import Flow
 from sipstack.transport.locate import Answers, LookupsNeeded, locate
 from sipstack.transport.rules import may_send_to
@@ -46,6 +47,12 @@ class NodeContext:
     push_bindings: dict[str, PushBinding]
     membership: Membership
     tag_salt: str
+    ignored: dict[str, int]  # by reason
+
+    def ignore(self, reason: str, detail: str, out: Out) -> None:
+        """Something goes no further: count it, and let the trace show it."""
+        self.ignored[reason] = self.ignored.get(reason, 0) + 1
+        out.append(Ignored(reason, detail))
 
     def local_tag(self, request: Request) -> str:
         """Our To tag for one request: the same in every answer we make to it ourselves."""

@@ -29,7 +29,6 @@ from sipstack.message.message import Request, Response
 from sipstack.message.response import respond
 from sipstack.stack import StackOutput
 from sipstack.timing import SECOND, DeadlineQueue, Instant
-from sipstack.transaction.events import Ignored
 from sipstack.transaction.machine import ServerTransaction
 from sipstack.transport.flow import Flow
 from sipstack.transport.locate import Answers, LookupsNeeded
@@ -113,7 +112,7 @@ class Proxy:
                 )
                 self._take(outputs, now, out)
             if not targets:
-                out.append(Ignored("ACK leads nowhere", request.call_id))
+                self._context.ignore("ACK leads nowhere", request.call_id, out)
             return
         if not targets:
             self.answer(transaction, request, 481, (), now, out)
@@ -124,7 +123,7 @@ class Proxy:
         """The name service has answered: go on with the request that waited for it."""
         waiting = self._waiting.pop(event.lookup_id, None)
         if waiting is None:
-            out.append(Ignored("stray look-up", str(event.lookup_id)))
+            self._context.ignore("stray look-up", str(event.lookup_id), out)
             return
         answers = {**waiting.answers, **dict(event.answers)}
         self.in_dialog(
@@ -255,7 +254,7 @@ class Proxy:
     def _look_up(self, waiting: _Waiting, needed: LookupsNeeded, out: Out) -> None:
         """Hold a request until its next hop has an address; its sender repeats or gives up."""
         if len(self._waiting) >= LOOKUPS_MAX:
-            out.append(Ignored("too many look-ups", waiting.request.call_id))
+            self._context.ignore("too many look-ups", waiting.request.call_id, out)
             return
         self._lookups += 1
         self._waiting[self._lookups] = waiting

@@ -19,7 +19,7 @@ class Connections:
     """Sends over the connection a flow names, or for a flow without one over any to that peer.
 
     The end of a connection is reported once for its own flow, and once for each flow without a
-    connection number whose messages it carried.
+    connection number whose messages it carried, unless a newer connection carries those by now.
     """
 
     def __init__(
@@ -162,10 +162,24 @@ class Connections:
         self.answered(connection)
         if not self._by_number:
             self._all_lost.set()
-        for gone in (flow, *connection.asked_for):
-            self._deliver(FlowClosed(gone, reason))
+        self._deliver(FlowClosed(flow, reason))
+        for asked_for in connection.asked_for:
+            if not self._carried(asked_for):
+                self._deliver(FlowClosed(asked_for, reason))
 
     # Inside
+
+    def _carried(self, flow: Flow) -> bool:
+        """True if messages for this flow without a connection are on a live one, or wait for one.
+
+        They must not fail with an older connection to the same peer. What went over that one and
+        has no answer yet is left to its timers: both have the same name.
+        """
+        peer = (flow.transport, flow.remote_host, flow.remote_port)
+        connection, dial = self._by_peer.get(peer), self._dials.get(peer)
+        if connection is not None and flow in connection.asked_for:
+            return True
+        return dial is not None and any(waiting == flow for waiting, _ in dial.waiting)
 
     def _on_sweep(self) -> None:
         """Close what has been silent too long: one timer for all connections."""

@@ -168,6 +168,22 @@ async def test_end_is_told_once_for_the_connection_and_once_for_the_flow_it_was_
         await bob.until(lambda: bob.octets() == MESSAGE * 2)
 
 
+async def test_end_of_a_connection_spares_what_a_newer_one_to_the_same_peer_carries() -> None:
+    async with party(TCP, limits=QUICK) as alice, party(TCP, limits=QUICK) as bob:
+        alice.endpoint.perform(Send(to(alice, bob), MESSAGE))
+        await bob.until(lambda: bool(bob.received))
+        bob.endpoint.perform(Send(bob.received[0].flow, b"back"))
+        await alice.until(lambda: bool(alice.received))
+        first = alice.received[0].flow
+        alice.endpoint.perform(CloseFlow(first))
+        alice.endpoint.perform(Send(to(alice, bob), MESSAGE))  # dials, while the first one ends
+        await alice.until(lambda: bool(alice.closed))
+        await bob.until(lambda: bob.octets() == MESSAGE * 2)
+        bob.endpoint.perform(Send(bob.received[-1].flow, b"again"))
+        await alice.until(lambda: alice.octets() == b"backagain")
+        assert [event.flow for event in alice.closed] == [first]
+
+
 async def test_peer_that_resets_is_told_once() -> None:
     async with party(TCP, limits=QUICK) as bob:
         _, writer = await dialled_in(bob)
