@@ -299,7 +299,11 @@ class Call(Timed):
             self.record.note(now, "declined", leg.device.name, status=status)
         else:
             self.record.note(now, "failed", leg.device.name, status=status)
-        self._candidates.append(Candidate(status, response))
+        if status == 503:
+            # One device that is overloaded says nothing of this server (RFC 3261 §16.7 6).
+            self._candidates.append(Candidate(500, None))
+        else:
+            self._candidates.append(Candidate(status, response))
         if status >= 600 and status != 603:
             # Nobody is to ring any more. A 603 speaks for one device only (OP-05).
             self._close(leg, None, now, actions)

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from callctl.registration.binding import Binding, Stamp
-from callctl.registration.push_binding import PushBinding
+from callctl.registration.binding import Binding
+from callctl.registration.push_binding import PushBinding, Stamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +61,13 @@ class NodeLeaving:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotRequested:
-    """A node that just started asks for everything the others know."""
+    """A node that just started, or was cut off, asks for everything the others know.
+
+    `of` names the one who is to answer, None means every node.
+    """
 
     node: str
+    of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,8 @@ class Snapshot:
     to: str
     bindings: tuple[Binding, ...]
     push_bindings: tuple[PushBinding, ...]
+    removed: tuple[tuple[str, Stamp], ...] = ()  # binding ids
+    push_removed: tuple[tuple[str, Stamp], ...] = ()  # device names
 
 
 ClusterEvent: TypeAlias = (

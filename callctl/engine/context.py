@@ -16,7 +16,7 @@ from callctl.model.cluster import Cluster
 from callctl.model.device import Device
 from callctl.push.features import PushFeatures, features_of
 from callctl.registration.binding import Binding, BindingTable
-from callctl.registration.push_binding import PushBinding
+from callctl.registration.push_binding import PushBinding, PushBindingTable
 from sipstack.entropy import Entropy
 from sipstack.errors import SipSyntaxError
 from sipstack.message.message import Request
@@ -44,7 +44,7 @@ class NodeContext:
     forwarder: Forwarder
     tokens: RouteTokens
     table: BindingTable
-    push_bindings: dict[str, PushBinding]
+    push_bindings: PushBindingTable
     membership: Membership
     tag_salt: str
     ignored: dict[str, int]  # by reason

@@ -38,7 +38,7 @@ from callctl.engine.route_token import RouteTokens
 from callctl.model.cluster import Cluster
 from callctl.push.events import Outcome, PushOutcome
 from callctl.registration.binding import BindingTable
-from callctl.registration.push_binding import PushBinding
+from callctl.registration.push_binding import PushBinding, PushBindingTable
 from sipstack.entropy import Entropy
 from sipstack.stack import FlowEnded, KeepAliveReceived, Observer, Stack, StackOutput
 from sipstack.timing import MS, Instant
@@ -102,7 +102,7 @@ class Engine:
             forwarder=Forwarder(book, entropy),
             tokens=RouteTokens(key),
             table=table,
-            push_bindings={},
+            push_bindings=PushBindingTable(),
             membership=Membership(
                 name,
                 cluster.nodes,
@@ -202,7 +202,7 @@ class Engine:
     @property
     def push_bindings(self) -> tuple[PushBinding, ...]:
         """All push bindings of the cluster as this node knows them."""
-        return tuple(self._context.push_bindings.values())
+        return tuple(self._context.push_bindings)
 
     @property
     def membership(self) -> Membership:
@@ -287,3 +287,6 @@ class Engine:
                 out.append(action)
             elif isinstance(action, NodeDown):
                 self.calls.node_lost(action.node, now, out)
+            else:
+                # It may have been cut off and not down: each takes over what the other knows.
+                out.append(Publish(SnapshotRequested(self.name, of=action.node)))

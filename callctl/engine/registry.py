@@ -18,7 +18,6 @@ from callctl.cluster.membership import Publish
 from callctl.engine.call_control import CallControl
 from callctl.engine.context import NodeContext, Out
 from callctl.engine.proxy import Proxy
-from callctl.registration.binding import Binding
 from callctl.registration.push_binding import PushBinding
 from callctl.registration.registrar import Refused, Registrar
 from sipstack.message.message import Request
@@ -79,12 +78,15 @@ class Registry:
                 out.append(Publish(BindingStored(changed, fresh=False)))
 
     def store_push(self, push_binding: PushBinding, out: Out) -> None:
-        self._context.push_bindings[push_binding.device_name] = push_binding
-        out.append(Publish(PushBindingStored(push_binding)))
+        """A client gave a target or a key, newer than what was known."""
+        if self._context.push_bindings.store(push_binding):
+            out.append(Publish(PushBindingStored(push_binding)))
 
     def remove_push(self, device_name: str, now: Instant, out: Out) -> None:
-        if self._context.push_bindings.pop(device_name, None) is not None:
-            out.append(Publish(PushBindingRemoved(device_name, (now, self._context.name))))
+        """No push reaches this device until its client signs in again."""
+        stamp = (now, self._context.name)
+        if self._context.push_bindings.remove(device_name, stamp):
+            out.append(Publish(PushBindingRemoved(device_name, stamp)))
 
     def learn(self, event: ClusterEvent, now: Instant, out: Out) -> None:
         """Another node published something about devices."""
@@ -96,27 +98,34 @@ class Registry:
             case BindingRemoved(binding_id, stamp):
                 context.table.remove(binding_id, stamp)
             case PushBindingStored(push_binding):
-                known = context.push_bindings.get(push_binding.device_name)
-                if known is None or known.stamp < push_binding.stamp:
-                    context.push_bindings[push_binding.device_name] = push_binding
+                context.push_bindings.store(push_binding)
             case PushBindingRemoved(device_name, stamp):
-                known = context.push_bindings.get(device_name)
-                if known is not None and known.stamp <= stamp:
-                    del context.push_bindings[device_name]
-            case SnapshotRequested(node):
-                everything = Snapshot(
-                    node, tuple(context.table), tuple(context.push_bindings.values())
-                )
-                out.append(Publish(everything))
-            case Snapshot(to, bindings, push_bindings):
-                if to == context.name:
-                    self._merge(bindings, push_bindings)
+                context.push_bindings.remove(device_name, stamp)
+            case SnapshotRequested(node, of):
+                if of is None or of == context.name:
+                    out.append(Publish(self._snapshot(node)))
+            case Snapshot(to) if to == context.name:
+                self._merge(event, now, out)
 
-    def _merge(self, bindings: tuple[Binding, ...], push_bindings: tuple[PushBinding, ...]) -> None:
+    def _snapshot(self, to: str) -> Snapshot:
         context = self._context
-        for binding in bindings:
-            context.table.store(binding)
-        for push_binding in push_bindings:
-            known = context.push_bindings.get(push_binding.device_name)
-            if known is None or known.stamp < push_binding.stamp:
-                context.push_bindings[push_binding.device_name] = push_binding
+        return Snapshot(
+            to,
+            tuple(context.table),
+            tuple(context.push_bindings),
+            context.table.removals(),
+            context.push_bindings.removals(),
+        )
+
+    def _merge(self, snapshot: Snapshot, now: Instant, out: Out) -> None:
+        """Take over what another node knows better. A device that came meanwhile is expected."""
+        context = self._context
+        for binding_id, stamp in snapshot.removed:
+            context.table.remove(binding_id, stamp)
+        for device_name, stamp in snapshot.push_removed:
+            context.push_bindings.remove(device_name, stamp)
+        for push_binding in snapshot.push_bindings:
+            context.push_bindings.store(push_binding)
+        for binding in snapshot.bindings:
+            if context.table.store(binding):
+                self._calls.device_registered(binding, now, out)

@@ -9,11 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
+from callctl.registration.push_binding import Stamp
 from sipstack.timing import SECOND, Instant
 from sipstack.transport.flow import UNCONNECTED, Flow
-
-Stamp = tuple[Instant, str]
-"""When and at which node a record was written. The newest wins where two nodes differ (I12)."""
 
 BindingKey = tuple[str, str, int | None]
 
@@ -160,6 +158,10 @@ class BindingTable:
         self._drop(binding)
         self._gone[binding_id] = (stamp, binding.expires_at)
         return binding
+
+    def removals(self) -> tuple[tuple[str, Stamp], ...]:
+        """Bindings that were removed and would not have expired yet: for a node that was away."""
+        return tuple((binding_id, stamp) for binding_id, (stamp, _) in self._gone.items())
 
     def sweep(self, now: Instant) -> tuple[Binding, ...]:
         """Forget what has expired, and the removals that no late message can concern any more."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from callctl.model.device import ClientType, Platform
 from sipstack.timing import Instant
+
+Stamp = tuple[Instant, str]
+"""When and at which node a record was written. The newest wins where two nodes differ (I12)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +35,56 @@ class PushBinding:
     local_push: bool = False  # may be woken by local push, LPNS-04
     topic: str | None = None  # app identifier the provider wants, from `pn-param`
     managed: bool = True  # False: from RFC 8599, ends when its contact is removed
-    stamp: tuple[Instant, str] = (Instant(0), "")  # newest wins when nodes differ
+    stamp: Stamp = (Instant(0), "")  # newest wins when nodes differ
 
     @property
     def can_ring(self) -> bool:
         """True if there is a target for a call push."""
         return bool(self.message_token if self.custom_region else self.voip_token)
+
+
+class PushBindingTable:
+    """The newest push binding of every device of the cluster, as one node knows them."""
+
+    __slots__ = ("_by_device", "_gone")
+
+    def __init__(self) -> None:
+        self._by_device: dict[str, PushBinding] = {}
+        # When a device was signed out, so that what was said before cannot bring it back (I12).
+        self._gone: dict[str, Stamp] = {}
+
+    def __contains__(self, device_name: str) -> bool:
+        return device_name in self._by_device
+
+    def __iter__(self) -> Iterator[PushBinding]:
+        return iter(tuple(self._by_device.values()))
+
+    def get(self, device_name: str) -> PushBinding | None:
+        """The push binding of a device, None if it has none or has signed out."""
+        return self._by_device.get(device_name)
+
+    def store(self, binding: PushBinding) -> bool:
+        """Keep a push binding; False if what is known of the device is newer (REG-04, REG-05)."""
+        name = binding.device_name
+        known = self._by_device.get(name)
+        if known is not None and known.stamp >= binding.stamp:
+            return False
+        gone = self._gone.get(name)
+        if gone is not None and gone >= binding.stamp:
+            return False
+        self._gone.pop(name, None)
+        self._by_device[name] = binding
+        return True
+
+    def remove(self, device_name: str, stamp: Stamp) -> bool:
+        """The device has signed out, or its target is invalid (REG-06, REG-08)."""
+        known = self._by_device.get(device_name)
+        if known is not None and known.stamp > stamp:
+            return False
+        if self._gone.get(device_name, stamp) <= stamp:
+            self._gone[device_name] = stamp
+        return self._by_device.pop(device_name, None) is not None
+
+    def removals(self) -> tuple[tuple[str, Stamp], ...]:
+        """Devices that have signed out, and when: for a node that was away."""
+        return tuple(self._gone.items())

@@ -15,10 +15,9 @@ from callctl.registration.binding import (
     Binding,
     BindingKey,
     BindingTable,
-    Stamp,
     binding_key,
 )
-from callctl.registration.push_binding import PushBinding
+from callctl.registration.push_binding import PushBinding, Stamp
 from sipstack.entropy import Entropy, token
 from sipstack.message.instance import instance_of, reg_id_of
 from sipstack.message.message import Request

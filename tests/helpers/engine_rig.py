@@ -68,7 +68,8 @@ class EngineRig:
     sent: list[Sent] = field(default_factory=list)
     pushes: list[PushIntent] = field(default_factory=list)
     lookups: list[LookUp] = field(default_factory=list)
-    refuse_pushes: Outcome | None = None
+    cut: set[str] = field(default_factory=set)
+    """Nodes that neither hear nor reach the others."""
 
     def __post_init__(self) -> None:
         for index, name in enumerate(self.cluster.nodes):
@@ -148,7 +149,7 @@ class EngineRig:
                 self._deliver(name, action)
             elif isinstance(action, Publish):
                 for other, engine in tuple(self.engines.items()):
-                    if other != name:
+                    if other != name and not self.cut.intersection((name, other)):
                         event = ClusterEventReceived(action.event)
                         self.perform(other, engine.receive(event, self.now))
             elif isinstance(action, SendPush):

@@ -203,6 +203,46 @@ def test_410_stops_pushes_until_the_client_gives_a_new_token(rig: EngineRig) -> 
     assert [s.message.status for s in rig.sent if isinstance(s.message, Response)][-1] == 480
     call(rig, "ucm2", 2)
     assert len(rig.pushes) == 1
+    rig.run_to(1)
     rig.sign_in(iphone_binding(rig.cluster.devices["TCT2001"]))
     call(rig, "ucm2", 3)
     assert len(rig.pushes) == 2
+
+
+def cut(rig: EngineRig, node: str) -> None:
+    """Take a node off the bus for long enough to be taken for dead, and keep it running."""
+    rig.cut.add(node)
+    rig.run_to(rig.now / 1_000_000 + 3000)
+
+
+def heal(rig: EngineRig, node: str) -> None:
+    rig.cut.discard(node)
+    rig.run_to(rig.now / 1_000_000 + 1000)
+
+
+@pytest.mark.req("REG-11")
+def test_node_that_was_cut_off_learns_what_came_and_what_went(rig: EngineRig) -> None:
+    """I12: nothing lost, nothing brought back."""
+    register(rig, "ucm1", 7, 1)
+    cut(rig, "ucm3")
+    register(rig, "ucm2", 8, 2)
+    rig.perform("ucm1", rig.engines["ucm1"].receive(DeviceSignedOut("TCT2001"), rig.now))
+    (old,) = rig.engines["ucm3"].bindings.of_dn("2001", rig.now)
+    assert old.node == "ucm1"
+    assert rig.engines["ucm3"].push_binding("TCT2001") is not None
+    heal(rig, "ucm3")
+    for engine in rig.engines.values():
+        (binding,) = engine.bindings.of_dn("2001", rig.now)
+        assert binding.node == "ucm2"
+        assert engine.push_binding("TCT2001") is None
+
+
+def test_phone_that_registered_beyond_a_cut_gets_its_call_once_the_cut_heals(
+    rig: EngineRig,
+) -> None:
+    cut(rig, "ucm3")
+    call(rig, "ucm1")
+    register(rig, "ucm3", 9, 1)
+    before = len(rig.sent)
+    heal(rig, "ucm3")
+    assert len(invites(rig.sent[before:], rig, "ucm3", 9)) == 1

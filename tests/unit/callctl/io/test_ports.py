@@ -1,0 +1,46 @@
+"""A cluster moves to ports that are free."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from callctl.io.ports import NoFreePorts, moved, moved_where_free
+from callctl.model.build import make_cluster, make_node
+from callctl.model.cluster import Cluster
+
+
+def cluster_at(port: int) -> Cluster:
+    return make_cluster(nodes=[make_node("ucm1", 1, host="127.0.0.1", port=port)])
+
+
+def ports_of(cluster: Cluster) -> list[int]:
+    return [listener.port for listener in cluster.nodes["ucm1"].listeners]
+
+
+def test_every_listener_moves_by_the_offset() -> None:
+    cluster = cluster_at(5060)
+    assert ports_of(moved(cluster, 10_000)) == [15_060, 15_060, 15_061]
+    assert ports_of(cluster) == [5060, 5060, 5061]
+    assert moved(cluster, 0) is cluster
+
+
+@pytest.mark.parametrize("offset", [60_475, -5060])
+def test_port_out_of_range_is_a_mistake(offset: int) -> None:
+    with pytest.raises(ValueError, match="ucm1"):
+        moved(cluster_at(5060), offset)
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_STREAM])
+def test_offset_at_which_one_port_is_taken_is_passed_over(kind: socket.SocketKind) -> None:
+    with socket.socket(socket.AF_INET, kind) as taken:
+        taken.bind(("127.0.0.1", 0))
+        if kind is socket.SOCK_STREAM:
+            taken.listen()
+        port = taken.getsockname()[1]
+        cluster, offset = moved_where_free(cluster_at(port), (0, -101, -202, -303))
+        assert offset < 0
+        assert ports_of(cluster)[0] == port + offset
+        with pytest.raises(NoFreePorts):
+            moved_where_free(cluster_at(port), (0,))
