@@ -21,7 +21,7 @@ from bench.place import HOST, user
 from callctl.engine.event import DeviceSignedIn
 from callctl.io.bus import Bus
 from callctl.io.node_shell import NodeShell, PushRoute, Surroundings
-from callctl.io.process import run_loop, settle_memory
+from callctl.io.process import run_loop, settled_memory
 from callctl.model.cloud import CloudSettings
 from callctl.model.cluster import Cluster
 from callctl.model.device import ClientType, Device, Platform
@@ -114,9 +114,8 @@ async def serve(options: argparse.Namespace) -> None:
         if options.push is not None:
             for binding in push_bindings(cluster, sealed=options.push == "tls"):
                 node.feed(DeviceSignedIn(binding))
-        settle_memory()
         print("ready", flush=True)
-        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        with settled_memory(), anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             async for _ in signals:
                 node.stop()
                 return

@@ -25,6 +25,7 @@ from callctl.call.event import (
     Forget,
     HangUp,
     NodeLost,
+    NodeStopping,
     Offer,
     PassResponse,
     PushEnded,
@@ -145,6 +146,8 @@ class Call(Timed):
                 self._push_ended(leg, result, now, actions)
             case NodeLost(node):
                 self._node_lost(node, now, actions)
+            case NodeStopping():
+                self._node_stopping(now, actions)
         if self.state is not CallState.PROCEEDING and self.over:
             actions.append(Forget())
         return tuple(actions)
@@ -271,7 +274,7 @@ class Call(Timed):
             return
         # Any 2xx goes to the caller, even a late or second one (I10), but only the first is a call.
         actions.append(PassResponse(response))
-        if self.state is not CallState.PROCEEDING or branch.state is BranchState.ENDED:
+        if self.state is not CallState.PROCEEDING:
             branch.state = BranchState.ENDED
             self.record.note(now, "late-answer", leg.device.name)
             actions.append(HangUp(branch, response))
@@ -414,6 +417,17 @@ class Call(Timed):
             if leg.state is LegState.WAITING and leg.pushed_node == node and not leg.repushed:
                 leg.repushed = True
                 actions.append(self._ring_push(leg))
+
+    def _node_stopping(self, now: Instant, actions: list[CallAction]) -> None:
+        """Nobody would ever answer the caller: it may try again, at another node."""
+        if self.state is not CallState.PROCEEDING:
+            return
+        self.record.note(now, "node-stopping")
+        self._end(CallState.ENDED, 503, now)
+        actions.append(AnswerCaller(503, (("Retry-After", "1"),)))
+        for leg in self.legs:
+            self._cancel_branches(leg, None, now, actions)
+            self._close(leg, None, now, actions)
 
     def _ring_back(self, now: Instant, actions: list[CallAction]) -> None:
         if self._rings or self.state is not CallState.PROCEEDING:

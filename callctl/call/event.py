@@ -72,6 +72,11 @@ class NodeLost:
     node: str
 
 
+@dataclass(frozen=True, slots=True)
+class NodeStopping:
+    """This node leaves in order: the call cannot go on here."""
+
+
 CallEvent: TypeAlias = (
     BranchResponded
     | BranchFailed
@@ -80,6 +85,7 @@ CallEvent: TypeAlias = (
     | DeviceRegistered
     | PushEnded
     | NodeLost
+    | NodeStopping
 )
 
 

@@ -36,10 +36,11 @@ MOVES: Final[dict[LegState, frozenset[LegState]]] = {
     _S.OFFERED: frozenset({_S.WAITING, _S.RINGING, _S.ANSWERED, _S.ENDED}),
     _S.RINGING: frozenset({_S.WAITING, _S.ANSWERED, _S.ENDED}),
     _S.ANSWERED: frozenset({_S.ENDED}),
-    _S.ENDED: frozenset(),
+    _S.ENDED: frozenset({_S.ANSWERED}),
 }
 """WAITING to RINGING: a flow held for dead answers after all (OP-29). Back to WAITING: the flow of
-an unanswered INVITE was lost while the device may still come back inside its window."""
+an unanswered INVITE was lost while the device may still come back inside its window. ENDED to
+ANSWERED: a device that was given up picks up before anybody else has."""
 
 
 class BranchState(Enum):

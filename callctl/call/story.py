@@ -53,6 +53,7 @@ SENTENCES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "failed": ("the INVITE to {device} ended with {status}", ()),
     "dropped": ("{device} did not come in time: leg dropped", ("CALL-05", "CALL-06")),
     "no-answer": ("{device} rang without answer until Timer C", ()),
+    "node-stopping": ("this node is being stopped: 503, the caller may try another", ("CALL-22",)),
     "cancelled": ("the caller gave up: 487", ("CALL-11", "SHL-01")),
     "branch-cancelled": ("CANCEL to {device}", ("SHL-05",)),
     "missed-push": ("missed-call push to {device}", ("CALL-06", "SHL-01", "SHL-02")),

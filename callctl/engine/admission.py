@@ -168,6 +168,8 @@ class Admission:
             return None
         stripped = request.copy()
         stripped.headers.remove("proxy-authorization")  # RFC 3261 §22.3
+        if self._cluster.service_parameters.invite_challenge_code == 401:
+            stripped.headers.remove("authorization")  # it was for us, not for the called side
         return stripped
 
     def _authenticated_in_dialog(

@@ -22,6 +22,7 @@ from callctl.call.event import (
     Forget,
     HangUp,
     NodeLost,
+    NodeStopping,
     Offer,
     PassResponse,
     PushEnded,
@@ -160,6 +161,11 @@ class CallControl:
         """The device a ring push without outcome was for."""
         found = self._rings.get(intent_id)
         return None if found is None else found[1].device.name
+
+    def stop(self, now: Instant, out: Out) -> None:
+        """Answer every caller that still waits; this node will not be there to do it (I1)."""
+        for call in tuple(self.calls):
+            self._perform(call, call.receive(NodeStopping(), now), now, out)
 
     def push_ended(self, outcome: PushOutcome, now: Instant, out: Out) -> None:
         """The push service told how a push ended. Only ring pushes matter to a call."""

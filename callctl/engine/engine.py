@@ -127,11 +127,16 @@ class Engine:
         out.append(Publish(SnapshotRequested(self.name)))
         return tuple(out)
 
-    def stop(self) -> tuple[EngineAction, ...]:
-        """Leave the cluster in order. The engine is not to be used any more."""
-        return tuple(
-            action for action in self._context.membership.stop() if isinstance(action, Publish)
-        )
+    def stop(self, now: Instant) -> tuple[EngineAction, ...]:
+        """Leave the cluster in order: who waits gets an answer, and the other nodes know.
+
+        The engine is not to be used any more.
+        """
+        out: Out = []
+        self.calls.stop(now, out)
+        self._proxy.stop(now, out)
+        self._membership(self._context.membership.stop(), now, out)
+        return tuple(out)
 
     def receive(self, event: EngineEvent, now: Instant) -> tuple[EngineAction, ...]:
         """What an event leads to, in order."""

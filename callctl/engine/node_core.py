@@ -55,7 +55,7 @@ class NodeCore:
 
     def stop(self, now: Instant) -> tuple[NodeAction, ...]:
         """Leave the cluster in order. The node is not to be used any more."""
-        return self._from_engine(self.engine.stop(), now)
+        return self._from_engine(self.engine.stop(now), now)
 
     def receive(self, event: NodeEvent, now: Instant) -> tuple[NodeAction, ...]:
         """What an event leads to, in order."""

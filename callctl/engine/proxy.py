@@ -219,6 +219,11 @@ class Proxy:
         """What is alive; all zero at rest (I13)."""
         return {"relays": len(self.relays), "look_ups": len(self._waiting)}
 
+    def stop(self, now: Instant, out: Out) -> None:
+        """Answer everything that waits; this node will not be there to do it."""
+        for relay in tuple(self.relays):
+            self._perform(relay, relay.stopped(), now, out)
+
     def advance(self, now: Instant, out: Out) -> None:
         """Fire Timer C where it is due."""
         for relay in self._deadlines.due(now):

@@ -144,6 +144,14 @@ class Relay(Timed):
         self._end(487)
         return (AnswerBack(487), *self._cancel_all(reason))
 
+    def stopped(self) -> tuple[RelayAction, ...]:
+        """This node leaves in order: another may do better."""
+        if self.final is not None:
+            return ()
+        status = self._flow_failed if self._flow_failed == 430 else 503
+        self._end(status)
+        return (AnswerBack(status), *self._cancel_all(None))
+
     def advance(self, now: Instant) -> tuple[RelayAction, ...]:
         """Timer C: it rang for too long (RFC 3261 §16.8)."""
         if self._timer_c_at is None or now < self._timer_c_at or self.final is not None:

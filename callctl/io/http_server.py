@@ -6,6 +6,7 @@ The services here have two or three routes each, so that a framework would be mo
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
@@ -26,6 +27,10 @@ GRACE_S: Final = 2  # for answers under way when a server stops
 CONNECTIONS_MAX: Final = 20_000
 
 
+# That the grace of a stopping server is over is no news to the one who stops it.
+logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+
+
 class _Server(uvicorn.Server):
     """A guest in somebody else's process leaves the signals alone, and says when it is ready."""
 
@@ -36,6 +41,12 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.ready.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        # An idle TLS client in another process may never say goodbye; the grace is over.
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Final, TypeVar, TypeVarTuple
 
@@ -23,8 +24,15 @@ def run_loop(main: Callable[[*Args], Awaitable[T]], *args: *Args) -> T:
     return anyio.run(main, *args, backend="asyncio", backend_options={"use_uvloop": fast})
 
 
-def settle_memory() -> None:
-    """Call once everything that stays is in place: the collector leaves it alone from then on."""
+@contextmanager
+def settled_memory() -> Iterator[None]:
+    """Enter once everything that stays is in place: the collector leaves it alone meanwhile."""
+    before = gc.get_threshold()
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG_MAX, 20, 1_000)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()

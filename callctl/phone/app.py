@@ -352,6 +352,10 @@ class App:
                 return call
         return None
 
+    def give_up_announced(self, now: Instant, out: PhoneOut) -> None:
+        """The owner signs out: calls that were announced and have no INVITE will get none."""
+        self._no_invite(tuple(self.calls.values()), now, out)
+
     def _no_invite(self, calls: tuple[AppCall, ...], now: Instant, out: PhoneOut) -> None:
         """Calls whose INVITE will not come (OP-06)."""
         for call in calls:

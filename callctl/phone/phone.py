@@ -135,6 +135,7 @@ class Phone:
         """Log out: no more pushes until the next start (MODE-18)."""
         out: PhoneOut = []
         self._signed_in = self._may_register = False
+        self._app.give_up_announced(now, out)
         self._app.take(self._agent.unregister(now), now, out)
         if self._settings.managed:
             out.append(SignOut(self.identity.sign_out()))

@@ -19,6 +19,7 @@ from callctl.call.event import (
     Forget,
     HangUp,
     NodeLost,
+    NodeStopping,
     Offer,
     PassResponse,
     PushEnded,
@@ -290,6 +291,38 @@ def test_2xx_that_crosses_the_cancel_is_hung_up() -> None:
     assert [type(action) for action in late] == [PassResponse, HangUp]
 
 
+def test_answer_of_a_device_that_was_given_up_is_the_answer_while_nobody_else_has() -> None:
+    call = new_call()
+    other = replace(IPHONE, name="TCTOTHER")
+    first, second = offered(
+        call.start(
+            [
+                (sleeper(), (binding(IPHONE),)),
+                (Leg(other, None), (binding(other, binding_id="o1", port=2),)),
+            ],
+            at(0),
+        )
+    )
+    call.receive(BranchResponded(second, answer(180, "o")), at(1))
+    call.advance(at(2))
+    call.advance(at(13))
+    done = call.receive(BranchResponded(first, answer(200, "p")), at(14))
+    assert answers(done) == [200]
+    assert CancelBranch(second, ELSEWHERE) in done
+    assert not any(isinstance(action, HangUp) for action in done)
+
+
+def test_node_that_stops_answers_the_caller_and_cancels_what_rings() -> None:
+    call = new_call()
+    call.start([(sleeper(), ())], at(0))
+    branch = offered(call.receive(DeviceRegistered(binding(IPHONE)), at(1)))[0]
+    call.receive(BranchResponded(branch, answer(180)), at(2))
+    actions = call.receive(NodeStopping(), at(3))
+    assert answers(actions) == [503]
+    assert CancelBranch(branch, None) in actions
+    assert pushes(actions) == []
+
+
 def test_flow_lost_while_ringing_waits_on_inside_the_window_and_offers_on_the_next_flow() -> None:
     call = new_call()
     leg = sleeper()
@@ -357,7 +390,7 @@ def test_every_timer_stops_when_the_call_ends() -> None:
 
 def test_moves_of_a_leg_end_in_ended_from_everywhere() -> None:
     for state, targets in MOVES.items():
-        assert state is LegState.ENDED or LegState.ENDED in targets
+        assert state is LegState.ENDED or LegState.ENDED in targets, state
 
 
 def test_each_step_of_a_story_has_a_sentence_for_its_values() -> None:

@@ -16,6 +16,7 @@ from callctl.phone.phone_event import (
     AppTerminated,
     AppWoken,
     AttachPush,
+    CallHidden,
     CallShown,
     DetachPush,
     ModeChanged,
@@ -248,6 +249,16 @@ def test_after_a_sign_out_no_push_does_anything() -> None:
     assert len(rig.wire.events("phone", DetachPush)) == 2
     assert Ignored("push after sign-out", "voip") in rig.wire.events("phone")
     assert rig.wire.events("phone", CallShown) == []
+    rig.assert_at_rest()
+
+
+def test_a_sign_out_ends_a_call_that_was_announced_and_has_no_invite_yet() -> None:
+    rig = Rig()
+    rig.sleep()
+    rig.push(100_000, node=1)
+    rig.wire.at(101_000, "phone", rig.phone.sign_out)
+    rig.wire.run(160_000)
+    assert [shown.reason for shown in rig.wire.events("phone", CallHidden)] == [ViewEnd.FAILED]
     rig.assert_at_rest()
 
 

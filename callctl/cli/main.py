@@ -1,0 +1,92 @@
+"""The command `callctl`. What a subcommand needs is imported when it runs: start-up stays quick."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from typing import Final
+
+from cyclopts import App, CycloptsError, Group
+
+from callctl.cli import call, device, node, push, reg
+from callctl.cli.demo import demo
+from callctl.cli.errors import CommandError
+from callctl.cli.exit_code import INTERRUPTED, OK, USAGE
+from callctl.cli.explain import explain
+from callctl.cli.lab import lab
+from callctl.cli.output import print_error
+from callctl.cli.phone import phone
+from callctl.cli.run import run
+from callctl.cli.sim import sim
+from callctl.cli.trace import trace
+
+HELP: Final = "SIP call control with push-triggered registration: a cluster to test mobile calling."
+EPILOGUE: Final = (
+    "Exit codes: 0 done, 1 done and the answer is no, 2 wrong command line, 3 no cluster to ask."
+)
+
+START: Final = Group.create_ordered("Start something")
+ASK: Final = Group.create_ordered("Ask a running cluster")
+WITHOUT: Final = Group.create_ordered("Without a cluster")
+
+Command = App | Callable[..., int]
+COMMANDS: Final[tuple[tuple[Group, Command], ...]] = (
+    (START, demo),
+    (START, lab),
+    (START, run),
+    (START, phone),
+    (ASK, call.app),
+    (ASK, explain),
+    (ASK, reg.app),
+    (ASK, node.app),
+    (ASK, device.app),
+    (ASK, push.app),
+    (ASK, trace),
+    (WITHOUT, sim),
+)
+
+
+def make_app() -> App:
+    """The whole command line."""
+    app = App(
+        name="callctl",
+        help=HELP,
+        help_epilogue=EPILOGUE,
+        version=lambda: version("callctl"),
+        result_action="return_value",
+    )
+    for order, (group, command) in enumerate(COMMANDS):
+        if isinstance(command, App):
+            command.group = (group,)
+            command.sort_key = order
+            app.command(command)
+        else:
+            app.command(command, group=group, sort_key=order)
+    # By name, because the schema of cluster files takes longer to import than all the rest.
+    check = "callctl.cli.check:check"
+    app.command(check, name="check", group=WITHOUT, help="Every mistake in a cluster file.")
+    return app
+
+
+def main(tokens: Sequence[str] | None = None) -> int:
+    """Run one command. Returns: the exit code."""
+    try:
+        result = make_app()(tokens, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        print_error(f"{error} (try --help)")
+        return USAGE
+    except CommandError as error:
+        print_error(str(error))
+        return error.code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has enough, as `head` does.
+        sys.stderr.close()
+        return OK
+    return result if isinstance(result, int) else OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,99 @@
+"""`callctl node`: the nodes of a running cluster."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from cyclopts import App
+
+from callctl.cli.client import HERE, AdminClient, Where
+from callctl.cli.output import print_json, print_line, print_table
+
+app = App(name="node", help="Nodes of a running cluster: list, stop, start, kill.")
+
+
+@app.command(name="list")
+def list_(*, where: Where = HERE) -> int:
+    """Every node, its state and whom it sees."""
+    nodes = AdminClient(where).get("nodes")
+    if where.json:
+        print_json(nodes)
+    else:
+        print_table(
+            ("NODE", "STATE", "CPNS", "LISTENERS", "SEES", "PENDING", "CONNECTIONS", "STARTS"),
+            [
+                (
+                    node["name"],
+                    node["state"],
+                    node["cpns"],
+                    node["listeners"],
+                    node["sees"],
+                    node["pending"],
+                    node["connections"],
+                    node["incarnation"],
+                )
+                for node in nodes
+            ],
+            none="no nodes",
+        )
+    return 0
+
+
+@app.command
+def stop(name: str, *, where: Where = HERE) -> int:
+    """Take a node out of service in order: the others know at once.
+
+    Parameters
+    ----------
+    name
+        The node.
+    """
+    return _work(name, ("stop",), where)
+
+
+@app.command
+def start(name: str, *, where: Where = HERE) -> int:
+    """Bring a node back into service.
+
+    Parameters
+    ----------
+    name
+        The node.
+    """
+    return _work(name, ("start",), where)
+
+
+@app.command
+def kill(name: str, *, where: Where = HERE) -> int:
+    """Let a node die without a word: the others find out by its missing heartbeats.
+
+    Parameters
+    ----------
+    name
+        The node.
+    """
+    return _work(name, ("kill",), where)
+
+
+@app.command
+def cpns(name: str, state: Literal["start", "stop"], *, where: Where = HERE) -> int:
+    """Start or stop the push service of a node.
+
+    Parameters
+    ----------
+    name
+        The node.
+    state
+        What to do with it.
+    """
+    return _work(name, ("cpns", state), where)
+
+
+def _work(name: str, what: tuple[str, ...], where: Where) -> int:
+    node = AdminClient(where).post("nodes", name, *what)
+    if where.json:
+        print_json(node)
+    else:
+        style = "green" if node["state"] == "up" else "red"
+        print_line(f"{name} is ", (node["state"], style), f", push service {node['cpns']}")
+    return 0

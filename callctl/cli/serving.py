@@ -1,0 +1,59 @@
+"""What the commands that run a cluster have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, Final
+
+from callctl.cli.errors import CommandError, Refused, Usage
+from callctl.errors import ConfigError
+from callctl.io.cluster_shell import NotFound
+from callctl.io.host import first_of
+from callctl.io.ports import NoFreePorts, moved, moved_where_free
+from callctl.io.process import run_loop
+from callctl.model.cluster import Cluster
+from callctl.model.load import load_cluster
+
+LAB_FILE: Final = Path(__file__).parent.parent / "examples" / "lab.yaml"
+
+
+def load(file: Path) -> Cluster:
+    """The cluster of a file. Raises: Usage if there is none; Refused if it has mistakes."""
+    if not file.is_file():
+        raise Usage(f"{file} is not a file")
+    try:
+        return load_cluster(file)
+    except ConfigError as error:
+        count = len(error.findings)
+        more = f" (and {count - 1} more: callctl check {file})" if count > 1 else ""
+        raise Refused(f"{error.findings[0]}{more}") from error
+
+
+def placed(cluster: Cluster, offset: int | None) -> tuple[Cluster, int]:
+    """The cluster at an offset, None being the first that is free. Returns: it and the offset."""
+    try:
+        if offset is None:
+            return moved_where_free(cluster)
+        return moved(cluster, offset), offset
+    except NoFreePorts as error:
+        raise Refused(f"{error}; choose others with --offset") from error
+    except ValueError as error:
+        raise Usage(str(error)) from error
+
+
+def run_async(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
+    """Run in an event loop, uvloop where it is installed; what the system refuses is one line."""
+    try:
+        return run_loop(main)
+    except (CommandError, NotFound, OSError, BaseExceptionGroup) as error:
+        known = first_of(error, CommandError)
+        if known is not None:
+            raise known from error
+        missing = first_of(error, NotFound)
+        if missing is not None:
+            raise Usage(str(missing)) from error
+        refused = first_of(error, OSError)
+        if refused is not None:
+            raise CommandError(refused.strerror or str(refused)) from error
+        raise
