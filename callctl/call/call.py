@@ -245,7 +245,8 @@ class Call(Timed):
                 self._provisional(branch, response, now, actions)
         elif status < 300:
             self._answered(branch, response, now, actions)
-        elif branch.state is not BranchState.ENDED:
+        elif branch.state is not BranchState.ENDED or status in DECLINED:
+            # What its owner declines is declined, even on a copy that was given up before.
             branch.state = BranchState.ENDED
             if self.state is CallState.PROCEEDING and branch.leg.live:
                 self._rejected(branch.leg, response, now, actions)
@@ -411,8 +412,10 @@ class Call(Timed):
         for leg in self.legs:
             for branch in leg.branches:
                 if branch.binding.node == node and branch.state is not BranchState.ENDED:
-                    # No CANCEL can reach it; should it answer all the same, that is a late 2xx.
+                    # Should the node be only cut off, the CANCEL stops the phone; should it be
+                    # dead, the CANCEL's timer ends the copy.
                     branch.state = BranchState.ENDED
+                    actions.append(CancelBranch(branch, None))
                     self._flow_lost(leg, Candidate(480, None), now, actions)
             if leg.state is LegState.WAITING and leg.pushed_node == node and not leg.repushed:
                 leg.repushed = True

@@ -186,8 +186,10 @@ class CallControl:
         """A device kept silent, or could not be sent to."""
         wanted = branch.state is BranchState.CALLING
         if cause == "transport" and branch.fallback is not None and wanted:
-            self._take(send_copy(self._context, branch, branch.fallback, now), now, out)
-            return
+            outgoing = branch.fallback()
+            if outgoing is not None:
+                self._take(send_copy(self._context, branch, outgoing, now), now, out)
+                return
         call = call_of(branch)
         self._perform(call, call.receive(BranchFailed(branch, cause), now), now, out)
 

@@ -65,6 +65,10 @@ class NodeContext:
             return False
         if self.flow_of(binding) is not None:
             return True
+        return self.may_dial(binding)
+
+    def may_dial(self, binding: Binding) -> bool:
+        """True if the device may listen at its contact: neither behind a flow nor asleep."""
         return not binding.outbound and binding.device_name not in self.push_bindings
 
     def flow_of(self, binding: Binding) -> Flow | None:

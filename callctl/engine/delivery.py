@@ -5,6 +5,7 @@ Source: OP-31, RFC 3327 §5.3, RFC 5626 §5.3; design, "Record-Route".
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from callctl.call.leg import Branch
@@ -16,7 +17,7 @@ from callctl.registration.binding import Binding
 from sipstack.message.message import Request
 from sipstack.stack import StackOutput
 from sipstack.timing import Instant
-from sipstack.transport.flow import Flow
+from sipstack.transport.flow import UNCONNECTED, Flow
 from sipstack.transport.rules import same_host
 
 
@@ -25,7 +26,7 @@ class Outgoing(NamedTuple):
 
     request: Request
     flow: Flow
-    fallback: Outgoing | None = None  # what to send if the flow cannot be had
+    fallback: Callable[[], Outgoing | None] | None = None  # made if the flow cannot be had
 
 
 def to_binding(
@@ -70,9 +71,18 @@ def to_binding(
             copy.headers.set(name, value)
         return copy
 
+    def dialled() -> Outgoing | None:
+        contact = context.dial(binding.contact)
+        return None if contact is None else Outgoing(over(contact), contact)
+
     outgoing = Outgoing(over(flow), flow)
-    stream = _stream_instead(context, binding, outgoing)
-    return outgoing if stream is None else Outgoing(over(stream), stream, outgoing)
+    if flow.transport == "UDP":
+        stream = _stream_instead(context, binding, outgoing)
+        return outgoing if stream is None else Outgoing(over(stream), stream, lambda: outgoing)
+    if flow.connection != UNCONNECTED and context.may_dial(binding):
+        # The connection may be half closed already: its owner listens elsewhere (RFC 3263 §4.3).
+        return Outgoing(outgoing.request, flow, dialled)
+    return outgoing
 
 
 def send_copy(
@@ -93,7 +103,7 @@ def _stream_instead(context: NodeContext, binding: Binding, outgoing: Outgoing) 
     outbound, has nothing but its flow. If nobody takes the connection, the datagram is sent.
     """
     request, flow, _ = outgoing
-    if flow.transport != "UDP" or binding.outbound:
+    if binding.outbound:
         return None
     lines = request.headers.lines
     octets = len(request.uri_text) + len(request.body) + sum(map(len, lines)) + 2 * len(lines)

@@ -201,8 +201,10 @@ class Proxy:
     def failed(self, branch: RelayBranch, cause: str, now: Instant, out: Out) -> None:
         """A copy was not answered, or could not be sent."""
         if cause == "transport" and branch.fallback is not None and not branch.ended:
-            self._take(send_copy(self._context, branch, branch.fallback, now), now, out)
-            return
+            outgoing = branch.fallback()
+            if outgoing is not None:
+                self._take(send_copy(self._context, branch, outgoing, now), now, out)
+                return
         self._perform(branch.relay, branch.relay.failed(branch, cause), now, out)
 
     def over(self, branch: RelayBranch) -> None:
