@@ -322,6 +322,9 @@ class CallControl:
         node = context.active_node(leg.device)
         parameters = context.cluster.service_parameters
         deadline = Instant(now + parameters.drop_s * SECOND)
+        if kind is PushKind.INCOMING and node is None:
+            call.record.note(now, "no-node", leg.device.name)  # it would have nowhere to go
+            return
         if kind is PushKind.INCOMING:
             again = leg.pushed_node is not None
             leg.pushed_node = node

@@ -54,6 +54,16 @@ async def until(condition: Callable[[], bool], within_s: float) -> bool:
     return False
 
 
+def is_bound(port: int) -> bool:
+    """True if some socket has this port. Asks Linux: trying it would get in its owner's way."""
+    suffix = f":{port:04X}"
+    for table in ("/proc/net/udp", "/proc/net/tcp"):
+        for line in Path(table).read_text().splitlines()[1:]:
+            if line.split(maxsplit=2)[1].endswith(suffix):
+                return True
+    return False
+
+
 def free_port(host: str = "127.0.0.1") -> int:
     """A port that is free for UDP and TCP, and whose successor is too (TLS of baresip)."""
     while True:

@@ -16,11 +16,12 @@ from typing import Final, Literal
 import anyio
 from anyio.abc import Process
 
-from interop.drivers.program import free_port, running, until
+from interop.drivers.program import free_port, is_bound, running, until
 
 SCENARIOS: Final = Path(__file__).parent.parent / "sipp"
 HOST: Final = "127.0.0.1"
 MODES: Final = {"udp": "u1", "tcp": "t1"}  # one socket for all calls
+START_LIMIT_S: Final = 10.0
 
 Transport = Literal["udp", "tcp"]
 
@@ -105,12 +106,20 @@ class Sipp:
         async with self._start("give_up", self._to_server(caller), options) as sipp:
             return await sipp.ended(within_s)
 
+    async def refused(self, caller: Account, callee: str, *, within_s: float = 30) -> Ended:
+        """Calls, and must be answered 480; must be challenged."""
+        options = ("-m", "1", *_keys(caller, callee=callee))
+        async with self._start("refused", self._to_server(caller), options) as sipp:
+            return await sipp.ended(within_s)
+
     @asynccontextmanager
     async def answering(self, *, calls: int = 1, port: int = 0) -> AsyncGenerator[Running]:
-        """A callee on a port of its own; ends by itself after so many calls."""
+        """A callee that listens on a port of its own; ends by itself after so many calls."""
         # A caller that closes its connection after the BYE has not spoiled the call.
         options = ("-m", str(calls), "-reconnect_close", "false")
         async with self._start("answer", (), options, port=port) as sipp:
+            if not await until(lambda: is_bound(sipp.port), START_LIMIT_S):
+                raise TimeoutError(f"sipp does not listen on {sipp.port}")
             yield sipp
 
     async def register(
