@@ -1,0 +1,100 @@
+"""What one run is about: the cluster, who is in it, who calls whom, and what goes wrong when.
+
+Plain data, drawn from the seed before anything happens, so that it can be printed and cut down by
+hand. All times in ns since the run began, unless a name says otherwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
+
+from callctl.cloud.faults import Fault
+from callctl.model.cluster import Cluster
+from callctl.model.device import Device
+from callctl.phone.settings import AnswerPlan
+from callctl.sim.weather import CALM, Weather
+from sipstack.timing import SECOND
+
+CALLS_FROM_NS: Final = 20 * SECOND
+"""Before it everybody signs in and registers, in good weather."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentPlan:
+    """A desk phone, which may call and be called."""
+
+    device: Device
+    host: str
+    transport: str
+    answer: AnswerPlan
+
+
+@dataclass(frozen=True, slots=True)
+class PhonePlan:
+    """A mobile phone and the habits of its owner."""
+
+    device: Device
+    host: str
+    transport: str
+    answer: AnswerPlan
+    wake_ns: int | None  # from a push to the app at work; None: pushes never get to the app
+    # When its owner looks at it (True: on screen) or puts it away (False).
+    toggles: tuple[tuple[int, bool], ...] = ()
+    sign_out_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallPlan:
+    """One call of a desk phone or a mobile phone."""
+
+    at: int
+    caller: str  # device name
+    target: str  # number
+    give_up_ns: int | None = None  # CANCEL, or BYE, so long after the INVITE
+    hang_up_ns: int | None = None  # BYE so long after the answer; None: the called side ends it
+
+
+class Trouble(Enum):
+    """What can befall a node or a link."""
+
+    STOP = "stop"
+    KILL = "kill"
+    POWER_OFF = "power off"
+    RESTART = "restart"
+    CUT = "cut"
+    HEAL = "heal"
+    CPNS_STOP = "push service stop"
+    CPNS_START = "push service start"
+    CLOUD_GONE = "cloud unreachable"
+    CLOUD_BACK = "cloud reachable"
+
+
+@dataclass(frozen=True, slots=True)
+class TroublePlan:
+    """One fault at one moment. `whom`: a node, or for a cut link the two hosts."""
+
+    at: int
+    what: Trouble
+    whom: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One run, complete."""
+
+    seed: int
+    cluster: Cluster
+    agents: tuple[AgentPlan, ...] = ()
+    phones: tuple[PhonePlan, ...] = ()
+    calls: tuple[CallPlan, ...] = ()
+    troubles: tuple[TroublePlan, ...] = ()
+    weather: Weather = CALM  # of SIP, from the first call until all is made well
+    bus_weather: Weather = CALM
+    cloud_weather: Weather = CALM
+    push_rest_faults: tuple[Fault, ...] = ()
+    partner_faults: tuple[Fault, ...] = ()  # in APNs and in FCM
+    good_weather: Weather = CALM  # before and after
+    faults_until: int = CALLS_FROM_NS
+    personal: tuple[str, ...] = field(default=(), repr=False)  # must not show up in a cloud
