@@ -16,7 +16,7 @@ from bench.process import Process, busy_us_by_pid, cpu_us, memory_kib
 from bench.servers import RunningServer, Server
 
 USERS: Final = 1000  # who register and are called, over and over
-REGISTER_RATE: Final = 2000.0  # of the preparation and of the memory figure
+REGISTER_RATE: Final = 1000.0  # of the preparation and of the memory figure
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,9 @@ OPERATIONS: Final = {
     for operation in (
         Operation("register", "REGISTER", (), "register", 1000),
         Operation("register_auth", "REGISTER with digest", ("auth",), "register_auth", 500),
-        Operation("call_rr", "proxied call", ("rr",), "call", 200),
-        Operation("push", "push call, plain HTTP", ("rr", "push"), "call", 150),
-        Operation("push_tls", "push call, TLS and encryption", ("rr", "push_tls"), "call", 150),
+        Operation("call_rr", "proxied call", ("rr",), "call", 500),
+        Operation("push", "push call, plain HTTP", ("rr", "push"), "call", 200),
+        Operation("push_tls", "push call, TLS and encryption", ("rr", "push_tls"), "call", 200),
         Operation("memory", "memory of a registration", (), "register", REGISTER_RATE),
     )
 }
