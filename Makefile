@@ -42,7 +42,7 @@ trace: setup  ## which requirement has a passing test; runs the tests if the las
 	@$(PY) scripts/trace_requirements.py --require tests/requirements_spine.txt
 
 sim: setup-run  ## the simulated world, RUNS seeds from SEED
-	.venv/bin/callctl sim --seed $(SEED) --runs $(RUNS)
+	.venv/bin/callctl sim --seed $(SEED) --runs $(RUNS) --processes $(WORKERS)
 
 fuzz: setup  ## FUZZ_INPUTS mutated messages against the parsers
 	$(PY) -m pytest tests/property -n $(WORKERS) --fuzz-inputs $(FUZZ_INPUTS)

@@ -9,7 +9,14 @@ from typing import Final
 from callctl.cluster.event import ClusterEvent
 from callctl.cluster.membership import Publish
 from callctl.engine.engine import Engine
-from callctl.engine.event import ClusterEventReceived, CpnsChanged, DeviceSignedIn, DeviceSignedOut
+from callctl.engine.event import (
+    ClusterEventReceived,
+    CpnsChanged,
+    DeviceSignedIn,
+    DeviceSignedOut,
+    LookedUp,
+    LookUp,
+)
 from callctl.engine.node_core import NodeAction, NodeCore, NodeEvent
 from callctl.model.cluster import Cluster
 from callctl.push.cpns import Cpns, CpnsSettings
@@ -212,5 +219,10 @@ class NodeParty(Party):
                 self._cloud.abandon(self, action.tracking_id)  # type: ignore[union-attr]
             elif kind is CloseFlow:
                 self.network.close(self.sockets, action.flow)  # type: ignore[union-attr]
+            elif isinstance(action, LookUp):
+                # Everybody here goes by numeric addresses: the name service knows no name.
+                answers = tuple((query, ()) for query in action.queries)
+                looked_up = (self.life, LookedUp(action.lookup_id, answers))
+                self.world.plan(self.world.now, self.hear, looked_up)
             elif isinstance(action, Ignored):
                 self._watch.ignored(self, action.reason, action.detail)

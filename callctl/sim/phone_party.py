@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from callctl.cloud.delivery import Delivery
 from callctl.cloud.partner import DEFAULT_BUNDLE_ID, DEFAULT_PROJECT_ID, Partner
@@ -37,7 +37,7 @@ from sipstack.timing import Instant
 from sipstack.transaction.events import Ignored
 from sipstack.transport.flow import CloseFlow, Send, TransportEvent
 
-PORT = 5060
+PORT: Final = 5060
 
 
 class PhoneParty(Party):
