@@ -241,9 +241,12 @@ class Registrar:
         now: Instant,
     ) -> Binding:
         contact, instance = wish.contact, wish.instance
-        outbound = wish.reg_id is not None and "outbound" in request.supported
+        outbound = False
         gruu = None
-        if instance is not None and "gruu" in request.supported:
+        supported = request.supported if instance is not None else []
+        if wish.reg_id is not None and "outbound" in supported:
+            outbound = True
+        if "gruu" in supported:
             gruu = f"sip:{request.to.uri.user}@{self._cluster.domain};gr={instance}"
         paths = request.headers.has("path")
         return Binding(

@@ -47,8 +47,11 @@ class Headers:
 
     def values(self, key: str) -> list[str]:
         """Each value of that name: `all()`, with comma lists split outside quotes and <>."""
-        if key not in self.keys:
+        count = self.keys.count(key)
+        if count == 0:
             return []
+        if count == 1 and (text := self.first(key)) and "," not in text:
+            return [text]
         return [value for text in self.all(key) for value in split_list(text)]
 
     def has(self, key: str) -> bool:

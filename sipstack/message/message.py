@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Final, cast
+from typing import Final
 
 from sipstack.errors import SipSyntaxError
 from sipstack.limits import (
@@ -41,10 +41,10 @@ class Message:
     @property
     def top_via(self) -> Via:
         """The topmost Via value: where the message came from, or where a response goes."""
-        via = self.headers.cache.get("via")
+        via: Via | None = self.headers.cache.get("via")
         if via is None:
             self.headers.cache["via"] = via = read_top_via(self._required("via", "Via"))
-        return cast(Via, via)
+        return via
 
     @property
     def vias(self) -> list[Via]:
@@ -71,19 +71,19 @@ class Message:
 
     @property
     def call_id(self) -> str:
-        value = self.headers.cache.get("call-id")
+        value: str | None = self.headers.cache.get("call-id")
         if value is None:
             value = read_call_id(self._required("call-id", "Call-ID"))
             self.headers.cache["call-id"] = value
-        return cast(str, value)
+        return value
 
     @property
     def cseq(self) -> CSeq:
-        value = self.headers.cache.get("cseq")
+        value: CSeq | None = self.headers.cache.get("cseq")
         if value is None:
             value = CSeq.parse(self._required("cseq", "CSeq"))
             self.headers.cache["cseq"] = value
-        return cast(CSeq, value)
+        return value
 
     @property
     def max_forwards(self) -> int | None:
@@ -98,7 +98,8 @@ class Message:
     @property
     def contact_is_star(self) -> bool:
         """True if the only Contact value is `*` (RFC 3261 §10.2.2)."""
-        return self.headers.values("contact") == ["*"]
+        headers = self.headers
+        return headers.keys.count("contact") == 1 and headers.first("contact") == "*"
 
     @property
     def contacts(self) -> list[NameAddr]:
@@ -165,13 +166,13 @@ class Message:
         return kept.params.get("tag")
 
     def _number(self, key: str, name: str, limit: int) -> int | None:
-        number = self.headers.cache.get(key)
+        number: int | None = self.headers.cache.get(key)
         if number is None:
             text = self.headers.first(key)
             if text is None:
                 return None
             self.headers.cache[key] = number = parse_number(text, limit, name)
-        return cast(int, number)
+        return number
 
     def _list(self, key: str, name: str, limit: int) -> list[str]:
         values = self.headers.values(key)
@@ -190,6 +191,8 @@ class Message:
         return list(addresses)
 
     def _option_tags(self, key: str, name: str) -> list[str]:
+        if key not in self.headers.keys:
+            return []
         values = self._list(key, name, LIST_VALUES_MAX)
         for value in values:
             if not is_token(value):
