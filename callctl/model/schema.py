@@ -151,14 +151,8 @@ class CloudEntry(Entry):
     push_enabled: bool = Field(default=False, description="Send pushes at all (GEN-02).")
     emulator: bool = Field(
         default=False,
-        description="Start emulators of all clouds beside the nodes; the addresses below are then "
+        description="Start emulators of all clouds beside the nodes; the address below is then "
         "not used.",
-    )
-    onboarding_url: HttpsUrl = Field(
-        default="https://fos-a.wbx2.com", description="Fusion Onboarding Service."
-    )
-    identity_url: HttpsUrl = Field(
-        default="https://idbroker.webex.com", description="Common Identity: machine tokens."
     )
     push_rest_url: HttpsUrl = Field(
         default="https://push.webexconnect.com", description="Push REST: takes the pushes."

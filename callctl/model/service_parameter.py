@@ -124,9 +124,6 @@ class ServiceParameters:
     contacts_per_device_max: Annotated[
         int, Range("contacts", 1, 20, "REG-09", "Bindings of one device at a time.")
     ] = 4
-    auto_registration: Annotated[
-        bool, About("REG-09", "Accept devices that the cluster file does not name.")
-    ] = False
     authentication: Annotated[
         Authentication,
         About("REG-09", "Who is asked for a password: every client, or nobody (closed labs only)."),

@@ -72,9 +72,9 @@ def test_an_entry_with_nothing_below_it_takes_the_defaults(load: Load) -> None:
 
 
 def test_service_parameters_are_taken_over(load: Load) -> None:
-    text = "service_parameters: {drop_s: 20, invite_challenge_code: 401, auto_registration: on}\n"
+    text = "service_parameters: {drop_s: 20, invite_challenge_code: 401, record_route: flows}\n"
     parameters = load(HEAD + text).service_parameters
-    expected = ServiceParameters(drop_s=20, invite_challenge_code=401, auto_registration=True)
+    expected = ServiceParameters(drop_s=20, invite_challenge_code=401, record_route="flows")
     assert parameters == expected
 
 

@@ -15,7 +15,6 @@ def test_defaults_are_those_of_the_catalogue() -> None:
     assert (parameters.t1_ms, parameters.t2_ms, parameters.t4_ms) == (500, 4000, 5000)
     assert (parameters.digest_algorithm, parameters.invite_challenge_code) == ("MD5", 407)
     assert parameters.timer_c_s > 180  # RFC 3261 §16.6: more than 3 minutes
-    assert parameters.auto_registration is False
 
 
 def test_every_parameter_has_a_source_a_meaning_and_a_default_in_range() -> None:
@@ -42,7 +41,7 @@ def test_a_number_below_or_above_its_range_is_refused(name: str) -> None:
 
 @pytest.mark.parametrize(
     "values",
-    [{"digest_algorithm": "md5"}, {"invite_challenge_code": 402}, {"auto_registration": "yes"}],
+    [{"digest_algorithm": "md5"}, {"invite_challenge_code": 402}],
 )
 def test_a_choice_that_is_not_offered_is_refused(values: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=f"{next(iter(values))} is"):
