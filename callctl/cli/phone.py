@@ -31,6 +31,9 @@ def phone(
     hang_up_after: Annotated[
         float | None, Parameter(help="Seconds from the answer to BYE.")
     ] = None,
+    tone: Annotated[
+        bool, Parameter(negative="", help="Send a tone by RTP in calls (needs the extra media).")
+    ] = False,
     call: Annotated[str | None, Parameter(help="Call this number once registered.")] = None,
     calls: Annotated[int | None, Parameter(help="End after so many calls.")] = None,
     registrar: Annotated[
@@ -65,6 +68,7 @@ def phone(
         answer_after_s=0.0 if answer_after is None and decline is not None else answer_after,
         answer_status=200 if decline is None else decline,
         hang_up_after_s=hang_up_after,
+        tone=tone,
         call=call,
         calls=calls,
         registrar=registrar,

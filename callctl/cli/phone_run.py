@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from json import dumps
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
@@ -27,12 +27,16 @@ from callctl.io.phone_setup import (
 )
 from callctl.io.phone_shell import PhoneShell, PhoneWorld
 from callctl.io.sign_in_client import SignInClient
-from callctl.phone.event import CallEnded, Registered, RegistrationFailed
+from callctl.phone.event import CallAnswered, CallEnded, Registered, RegistrationFailed
 from callctl.phone.phone_event import SignInFailed
-from callctl.phone.settings import AnswerPlan
+from callctl.phone.sdp_offer import audio_peer
+from callctl.phone.settings import AnswerPlan, UserAgentSettings
 from sipstack.io.clock import MonotonicClock
 from sipstack.io.entropy import OsEntropy
 from sipstack.timing import MS, SECOND, Instant
+
+if TYPE_CHECKING:
+    from callctl.io.rtp_tone import ToneSession
 
 LAST_WORDS_S: Final = 0.5  # for the answer to the BYE that ended the last call
 
@@ -49,6 +53,7 @@ class PhonePlan:
     answer_after_s: float | None
     answer_status: int
     hang_up_after_s: float | None
+    tone: bool
     call: str | None
     calls: int | None
     registrar: str | None
@@ -92,6 +97,7 @@ class PhoneAtWork:
         self._done = anyio.Event()
         self._ended = 0
         self._failed = False
+        self._tone: ToneSession | None = None
         after_s, until_bye_s = plan.answer_after_s, plan.hang_up_after_s
         self._answer = AnswerPlan(
             after_ns=None if after_s is None else round(after_s * SECOND),
@@ -105,6 +111,7 @@ class PhoneAtWork:
         manner = Manner(self._answer, round(plan.wake_delay_s * SECOND), grace_ns=SECOND)
         epoch_ms = self._clock.unix_ns(Instant(0)) // MS
         settings = phone_settings(facts.setup, plan.password, transport, manner, epoch_ms)
+        settings = replace(settings, agent=await self._with_tone(settings.agent))
         sign_in = None
         if facts.sign_in_url is not None and facts.tls is not None:
             sign_in = SignInClient(facts.sign_in_url, facts.tls)
@@ -129,7 +136,9 @@ class PhoneAtWork:
         """A phone that never sleeps."""
         if self._plan.sleep:
             raise Usage(f"{facts.setup.device} is no mobile: only mobiles sleep")
-        settings = agent_settings(facts.setup, self._plan.password, transport, self._answer)
+        settings = await self._with_tone(
+            agent_settings(facts.setup, self._plan.password, transport, self._answer)
+        )
         shell = AgentShell(settings, self._clock, self._entropy, self._hear, client_tls=facts.tls)
         async with anyio.create_task_group() as tasks:
             await tasks.start(shell.run)
@@ -141,6 +150,29 @@ class PhoneAtWork:
             await anyio.sleep(LAST_WORDS_S)
             shell.close()
         return self._exit_code()
+
+    async def _with_tone(self, settings: UserAgentSettings) -> UserAgentSettings:
+        """With a port for RTP, if a tone is wanted. Raises: Usage without the extra."""
+        if not self._plan.tone:
+            return settings
+        try:
+            from callctl.io.rtp_tone import open_tone
+        except ImportError as error:
+            raise Usage("--tone needs the extra media: pip install 'callctl[media]'") from error
+        self._tone = await open_tone(settings.local_host, self._entropy)
+        return replace(settings, media_host=self._tone.host, media_port=self._tone.port)
+
+    def _hear_tone(self, now: Instant, tone: ToneSession, event: object) -> None:
+        match event:
+            case CallAnswered(_, remote_sdp):
+                peer = audio_peer(remote_sdp)
+                if peer is not None:
+                    tone.start(peer)
+            case CallEnded():
+                tone.stop()
+                heard = tone.report()
+                text = f"RTP: {heard.sent} sent, {heard.received} received, {heard.lost} lost"
+                self._say(now, "ToneReport", text)
 
     async def _live(self, call: Callable[[str], object], suspend: Callable[[], None]) -> None:
         async with ended_by_signal():
@@ -156,6 +188,8 @@ class PhoneAtWork:
         said = words(event)
         if said is not None:
             self._say(now, type(event).__name__, said)
+        if self._tone is not None:
+            self._hear_tone(now, self._tone, event)
         match event:
             case Registered():
                 self._registered.set()
@@ -179,6 +213,8 @@ class PhoneAtWork:
         return self._answer.hang_up_after_ns
 
     def _exit_code(self) -> int:
+        if self._tone is not None:
+            self._tone.close()
         return 1 if self._failed or not self._registered.is_set() else 0
 
 

@@ -224,3 +224,28 @@ def test_lab_ends_cleanly_while_a_phone_of_another_process_is_attached(tmp_path:
     finally:
         phone.terminate()
         phone.communicate(timeout=START_S)
+
+
+def test_two_phones_hear_the_tone_of_each_other(lab: Path) -> None:
+    def phone(device: str, *options: str) -> subprocess.Popen[str]:
+        line = ["phone", f"CSF{device}", "--password", f"pw{device}", "--state", str(lab)]
+        return subprocess.Popen(
+            [*COMMAND, *line, "--tone", "--calls", "1", *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    callee = phone("1002", "--answer-after", "0")
+    assert callee.stdout is not None
+    assert "registered" in callee.stdout.readline()
+    caller = phone("1001", "--call", "1002", "--hang-up-after", "1")
+    for party in (caller, callee):
+        out, errors = party.communicate(timeout=START_S)
+        assert (party.returncode, errors) == (0, "")
+        (report,) = [line for line in out.splitlines() if "RTP: " in line]
+        sent, received = (
+            int(part.split()[0]) for part in report.partition("RTP: ")[2].split(", ")[:2]
+        )
+        assert sent > 20
+        assert received > 20
