@@ -182,7 +182,14 @@ class EngineRig:
 
 
 def authorization(
-    challenge: Response, method: str, uri: str, user: str, password: str, *, nc: int = 1
+    challenge: Response,
+    method: str,
+    uri: str,
+    user: str,
+    password: str,
+    *,
+    nc: int = 1,
+    algorithm: str = "MD5",
 ) -> str:
     """The header line that answers a 401 or 407."""
     proxy = challenge.status == 407
@@ -192,19 +199,19 @@ def authorization(
     realm = value.split('realm="')[1].split('"')[0]
     count = f"{nc:08x}"
     answer = response_of(
-        ha1(user, realm, password, "MD5"),
+        ha1(user, realm, password, algorithm),
         method,
         uri,
         nonce,
         qop="auth",
         nc=count,
         cnonce="c",
-        algorithm="MD5",
+        algorithm=algorithm,
     )
     name = "Proxy-Authorization" if proxy else "Authorization"
     return (
         f'{name}: Digest username="{user}", realm="{realm}", nonce="{nonce}", uri="{uri}", '
-        f'response="{answer}", qop=auth, nc={count}, cnonce="c", algorithm=MD5'
+        f'response="{answer}", qop=auth, nc={count}, cnonce="c", algorithm={algorithm}'
     )
 
 

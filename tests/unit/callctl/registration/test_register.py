@@ -334,3 +334,18 @@ def test_retransmitted_register_gets_the_same_200_and_is_no_replay(guarded: Engi
     first = answer(guarded.feed("ucm1", text, guarded.flow("ucm1", PEER)))
     second = answer(guarded.feed("ucm1", text, guarded.flow("ucm1", PEER)))
     assert first.to_bytes() == second.to_bytes()
+
+
+@pytest.mark.parametrize("algorithm", ["SHA-256", "SHA-512-256"])
+def test_cluster_that_asks_for_sha_takes_no_md5(algorithm: str) -> None:
+    """RFC 8760 §2.1; one challenge only, as most clients break on two."""
+    parameters = ServiceParameters(digest_algorithm=algorithm)  # type: ignore[arg-type]
+    rig = EngineRig(make_cluster(devices=[softphone("2001")], parameters=parameters))
+    for offered, status in (("MD5", 401), (algorithm, 200)):
+        challenge = put(rig, "Contact: <sip:a@192.0.2.60>")
+        (value,) = challenge.headers.all("www-authenticate")
+        assert f"algorithm={algorithm}" in value
+        line = authorization(
+            challenge, "REGISTER", "sip:lab.example", "2001", "pw2001", algorithm=offered
+        )
+        assert put(rig, "Contact: <sip:a@192.0.2.60>", line, cseq=2).status == status
