@@ -287,7 +287,7 @@ class Proxy:
             next_hop = context.locate(request.routes[0].uri, answers)
         elif end:
             return self._to_end(request, end, flow, now)
-        elif context.book.names_us(request.uri) or request.uri.params.has("gr"):
+        elif context.book.names_us(request.uri):
             return self._to_line(request, flow, now)
         elif token is not None:
             next_hop = context.locate(request.uri, answers)

@@ -400,6 +400,23 @@ def test_to_tag_alone_gets_nobody_past_the_password() -> None:
         assert forwarded(sent, method) == []
 
 
+def test_gruu_of_another_domain_is_no_way_past_the_password() -> None:
+    rig = rig_of("digest")
+    assert register_with_digest(rig, "2001", CALLEE).status == 200
+    text = in_dialog(
+        "MESSAGE",
+        1,
+        uri="sip:2001@elsewhere.example;gr=urn:uuid:1",
+        routes=[],
+        via=CALLER,
+        from_="<sip:1001@lab.example>;tag=a",
+        to="<sip:2001@lab.example>;tag=b",
+    )
+    sent = rig.feed("ucm1", text, rig.flow("ucm1", CALLER))
+    assert statuses(sent) == [481]
+    assert forwarded(sent, "MESSAGE") == []
+
+
 def test_gruu_in_the_request_uri_of_a_dialog_finds_its_instance_without_route(
     rig: EngineRig,
 ) -> None:
