@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import msgspec
@@ -11,6 +12,7 @@ from callctl.push.features import PushFeatures
 from callctl.push.kind import PushKind
 
 CONTENT_VERSION: Final = 1
+UNIX_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 # Limits in octets of UTF-8. JSON can double a text (quotes, backslashes) and base64 adds a third,
 # so content of all longest fields still fits an APNs alert or an FCM message of 4,096 octets, the
@@ -85,7 +87,7 @@ class CallContent:
                 "role": node.role,
             }
         if sent_at_unix_ms is not None:
-            fields["sentAt"] = sent_at_unix_ms
+            fields["sentAt"] = UNIX_EPOCH + timedelta(milliseconds=sent_at_unix_ms)
         return msgspec.json.encode(fields)
 
 

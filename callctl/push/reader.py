@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import msgspec
 
-from callctl.push.content import CONTENT_VERSION, ActiveNode, CallContent
+from callctl.push.content import CONTENT_VERSION, UNIX_EPOCH, ActiveNode, CallContent
 from callctl.push.envelope import EnvelopeError, open_envelope, parse_payload
 from callctl.push.kind import PushKind
 
@@ -24,7 +25,7 @@ _NAMES: Final = {
     "display_number": "displayNumber",
     "hunt_pilot_dn": "huntPilotDn",
     "active_node": "activeNode",
-    "sent_at_unix_ms": "sentAt",
+    "sent_at": "sentAt",
 }
 
 
@@ -45,7 +46,7 @@ class _Content(msgspec.Struct, rename=_NAMES):
     hunt_pilot_dn: str | None = None
     video: bool = False
     active_node: _Node | None = None
-    sent_at_unix_ms: int | None = None
+    sent_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,4 +98,9 @@ def read_push(payload: Mapping[str, Any], target: str, keys: Mapping[str, bytes]
         if node is None
         else ActiveNode(node.fqdn, node.ip, node.port, node.transport, node.role),
     )
-    return ReadPush(tracking_id, content, read.sent_at_unix_ms)
+    sent_ms = None
+    if read.sent_at is not None:
+        if read.sent_at.tzinfo is None:
+            raise EnvelopeError("sentAt without a time zone")
+        sent_ms = (read.sent_at - UNIX_EPOCH) // timedelta(milliseconds=1)
+    return ReadPush(tracking_id, content, sent_ms)

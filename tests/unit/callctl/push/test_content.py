@@ -61,9 +61,8 @@ def opened(request: dict[str, object]) -> dict[str, object]:
     return content
 
 
-@pytest.mark.req("PUSH-01", "PUSH-04", "PUSH-05", "SEC-01", "CID-01", "CALL-20", "CMG-05")
+@pytest.mark.req("PUSH-01", "PUSH-04", "PUSH-05", "SEC-01", "CID-01", "CALL-20", "CMG-05", "OP-10")
 def test_ring_push_to_ios_names_caller_hunt_pilot_and_active_node_inside_the_seal() -> None:
-    """OP-10."""
     request = outer()
     assert {name: value for name, value in request.items() if name != "payload"} == {
         "trackingId": request["trackingId"],
@@ -88,7 +87,7 @@ def test_ring_push_to_ios_names_caller_hunt_pilot_and_active_node_inside_the_sea
             "transport": "tls",
             "role": "backup",
         },
-        "sentAt": UNIX_MS + 1_000,
+        "sentAt": "2024-07-10T09:00:01Z",
     }
 
 
@@ -171,7 +170,7 @@ def test_device_without_a_key_gets_a_content_free_push() -> None:
     assert outer(binding=KEYLESS)["payload"] == {"enc": "none"}
 
 
-@pytest.mark.req("SEC-01")
+@pytest.mark.req("SEC-01", "OP-10")
 def test_seal_opens_with_its_key_tracking_id_and_target_only() -> None:
     sealed = seal(b"hello", key=KEY, key_id="k", iv=b"i" * 12, tracking_id="t", target="d")
     assert open_envelope(sealed, key=KEY, tracking_id="t", target="d") == b"hello"
