@@ -17,7 +17,7 @@ from callctl.sim.scenario import CALLS_FROM_NS, AgentPlan, CallPlan, PhonePlan, 
 from sipstack.timing import MS, SECOND
 
 NODES: Final = ("ucm1", "ucm2", "ucm3")
-NAMES: Final = ("Zoe Quillfeather", "Abdul Okonkwo-Reyes", "Maren Thistlewood", "Ivo Castellanos")
+NAMES: Final = ("Night Porter", "Reception-East", "Loading Dock", "Warehouse North")
 CALLS_MAX: Final = 6
 PHONES: Final = "phones"  # CM group and device pool
 DESKS: Final = "desks"

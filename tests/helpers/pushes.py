@@ -68,8 +68,8 @@ class CountedEntropy:
 
 
 def content(kind: PushKind = PushKind.INCOMING, call_uuid: str = "c1") -> CallContent:
-    """A call from Zoë Quill at +498912345678, through the hunt pilot 555800099."""
-    return CallContent(kind, call_uuid, "Zoë Quill", "+498912345678", "555800099", True, NODE)
+    """A call from Büro Süd at +498912345678, through the hunt pilot 555800099."""
+    return CallContent(kind, call_uuid, "Büro Süd", "+498912345678", "555800099", True, NODE)
 
 
 def intent(

@@ -141,7 +141,7 @@ async def test_ring_push_travels_through_push_rest_and_apns_to_the_phone_that_op
         read = read_push(push.payload, token, {KEY_ID: KEY})
         assert read.content is not None
         assert (read.content.display_name, read.content.active_node) is not None
-        assert read.content.display_name == "Zoë Quill"
+        assert read.content.display_name == "Büro Süd"
         assert read.tracking_id == run.outcomes[0].tracking_id
 
 
@@ -248,7 +248,7 @@ async def test_nothing_that_passed_through_the_cloud_names_the_caller() -> None:
         ]
         assert len(seen) == 16
         for octets in seen:
-            for personal in ("Zoë", "Quill", "498912345678", "555800099"):
+            for personal in ("Büro", "Süd", "498912345678", "555800099"):
                 assert personal.encode() not in octets
         assert not any(cloud.push_rest.counts().values())
 

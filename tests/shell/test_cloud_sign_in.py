@@ -37,7 +37,7 @@ FACTS = ClusterFacts(
     "example.com",
     "alice",
     (NodeFacts("cm1", "cm1.example.com", "primary", (NodeAddress("TLS", "192.0.2.11", 5061),)),),
-    (LineFacts("1001", "Alice Archer"),),
+    (LineFacts("1001", "Front Desk"),),
 )
 REQUEST = SignInRequest(
     user_id="alice",

@@ -74,7 +74,7 @@ class Story:
         self.cluster: Cluster = make_cluster(
             cm_groups={"phones": group, "desks": ("ucm3",)},
             device_pools={"phones": "phones", "desks": "desks"},
-            lines=[Line(CALLER_DN, "Maren Thistlewood")],
+            lines=[Line(CALLER_DN, "Loading Dock")],
             devices=devices,
             parameters=parameters,
         )
@@ -88,7 +88,7 @@ class Story:
             bus_weather=STILL,
             cloud_weather=STILL,
             faults_until=CALL_AT,
-            personal=("Maren Thistlewood",),
+            personal=("Loading Dock",),
         )
         self.simulation = Simulation(scenario)
         self.cloud = self.simulation.cloud

@@ -137,7 +137,7 @@ def test_push_to_fcm_is_a_data_message_of_high_priority() -> None:
 @pytest.mark.parametrize(
     "payload",
     [
-        {"displayName": "Zoë Quill"},
+        {"displayName": "Büro Süd"},
         {"enc": "none", "event": "incoming"},
         {"enc": "A256GCM", "kid": "k", "iv": "A" * 16, "tag": "A" * 22},
         {},
@@ -153,14 +153,14 @@ def test_payload_that_is_not_encrypted_is_refused_before_anything_is_forwarded(
 @pytest.mark.parametrize(
     "changes",
     [
-        {"displayName": "Zoë Quill"},
+        {"displayName": "Büro Süd"},
         {"target": "a/b"},
         {"target": None},
         {"ttl": -1},
         {"ttl": "13"},
         {"channel": "Zoë"},
         {"priority": "urgent"},
-        {"collapseId": "Zoë Quill"},
+        {"collapseId": "Büro Süd"},
         {"topic": "a b"},
         {"payload": "text"},
     ],

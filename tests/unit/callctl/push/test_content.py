@@ -76,7 +76,7 @@ def test_ring_push_to_ios_names_caller_hunt_pilot_and_active_node_inside_the_sea
         "v": 1,
         "event": "incoming",
         "callUUID": "c1",
-        "displayName": "Zoë Quill",
+        "displayName": "Büro Süd",
         "displayNumber": "+498912345678",
         "huntPilotDn": "555800099",
         "video": True,
@@ -106,7 +106,7 @@ def test_outside_the_seal_there_is_no_name_no_number_and_no_hunt_pilot(
     assert set(payload) <= {"enc", "kid", "iv", "ct", "tag"}
     hidden = [base64.urlsafe_b64decode(payload[n] + "==") for n in ("ct", "tag") if n in payload]
     for octets in (post.body, *hidden):
-        for personal in ("Zoë", "Quill", "498912345678", "555800099", "cm2.example"):
+        for personal in ("Büro", "Süd", "498912345678", "555800099", "cm2.example"):
             assert personal.encode() not in octets
             assert base64.b64encode(personal.encode())[:-2] not in octets
 
@@ -136,7 +136,7 @@ def test_android_gets_the_active_node_and_the_caller_only_if_asked_for() -> None
     assert (request["service"], request["target"]) == ("FCM", FCM_TOKEN)
     assert "activeNode" in opened(request)
     assert "displayName" not in opened(request)
-    assert opened(outer(binding=ANDROID, android_caller_id=True))["displayName"] == "Zoë Quill"
+    assert opened(outer(binding=ANDROID, android_caller_id=True))["displayName"] == "Büro Süd"
 
 
 @pytest.mark.req("CHN-01", "CHN-09", "SHL-06")
@@ -204,7 +204,7 @@ def test_no_two_pushes_share_an_initialisation_vector() -> None:
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
-        ("  Zoë \r\nQuill\t", "Zoë   Quill"),
+        ("  Büro \r\nSüd\t", "Büro   Süd"),
         ("Bank\u202e4711", "Bank4711"),
         ("\u2066x\u2069", "x"),
         ("a\u2028b\x00c\x85d", "a b c d"),
@@ -280,7 +280,7 @@ def test_longest_texts_with_every_character_escaped_still_fit() -> None:
             "enc": "A256GCM",
             "kid": "k",
             "iv": "A" * 16,
-            "ct": base64.urlsafe_b64encode(b'{"displayName": "Zoe Quill"}' * 3)
+            "ct": base64.urlsafe_b64encode(b'{"displayName": "Buero Sued"}' * 3)
             .decode()
             .rstrip("="),
             "tag": "A" * 22,
