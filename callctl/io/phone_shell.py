@@ -5,13 +5,14 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 import anyio
 import httpx2
 from anyio.abc import TaskGroup, TaskStatus
 
 from callctl.cloud.partner import Partner, default_routes
+from callctl.io.agent_shell import EPHEMERAL
 from callctl.io.pump import Pump
 from callctl.io.push_receiver import PushReceiver, ReceivedPush
 from callctl.io.sign_in_client import SignInClient, SignInRefused
@@ -38,10 +39,6 @@ from sipstack.transaction.events import Ignored
 from sipstack.transport.flow import CloseFlow, Send
 
 OnPhoneEvent: TypeAlias = Callable[[Instant, PhoneAction | PushArrived], None]
-
-EPHEMERAL: Final = (49_152, 16_384)
-"""The first of the ephemeral ports and their number. A phone that only dials out shows one of them
-in Via and Contact: nobody can connect to it anyway."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -504,3 +504,29 @@ def test_next_hop_that_is_a_name_is_looked_up_before_the_request_goes_on(rig: En
     rig.perform("ucm1", rig.engines["ucm1"].receive(LookedUp(wanted.lookup_id, found), rig.now))
     (bye,) = forwarded(rig.sent[before:], "BYE")
     assert (bye.flow.remote_host, bye.flow.remote_port) == ("192.0.2.77", 5070)
+
+
+def test_invite_on_a_connection_that_turns_out_dead_is_dialled_at_the_contact(
+    rig: EngineRig,
+) -> None:
+    """A client may register over a connection it gives up, and listen at its Contact."""
+    connection = rig.flow("ucm1", "192.0.2.70:41000", transport="TCP", connection=5)
+    text = f"""
+REGISTER sip:lab.example SIP/2.0
+Via: SIP/2.0/TCP 192.0.2.70:41000;branch=z9hG4bKr{next(_branches)}
+From: <sip:4001@lab.example>;tag=p1
+To: <sip:4001@lab.example>
+Call-ID: reg-tcp
+CSeq: 1 REGISTER
+Contact: <sip:4001@192.0.2.70:5075;transport=tcp>
+Content-Length: 0
+"""
+    rig.feed("ucm1", text, connection)
+    (first,) = forwarded(send(rig, invite("sip:4001@lab.example")))
+    assert first.flow == connection
+    before = len(rig.sent)
+    rig.close("ucm1", connection)
+    (second,) = forwarded(rig.sent[before:])
+    assert (second.flow.transport, second.flow.connection) == ("TCP", 0)
+    assert (second.flow.remote_host, second.flow.remote_port) == ("192.0.2.70", 5075)
+    assert statuses(rig.sent[before:]) == []
