@@ -14,10 +14,12 @@ from callctl.model.cloud import CloudSettings
 from callctl.model.cluster import Cluster
 from callctl.model.consistency import DeviceCheck, node_mistakes
 from callctl.model.device import ClientType, Device, Platform
+from callctl.model.hunt_pilot import HuntPilot
 from callctl.model.line import Line
 from callctl.model.node import CmGroup, DevicePool, Listener, Node
 from callctl.model.release import Release
 from callctl.model.service_parameter import ServiceParameters
+from callctl.model.trunk import RoutePattern, SipProfile, SipTrunk
 from callctl.model.user import Secret, User
 
 POOL: Final = "default"
@@ -39,6 +41,10 @@ def make_cluster(
     release: str = "15",
     parameters: ServiceParameters | None = None,
     cloud: CloudSettings = PUSH_ON,
+    hunt_pilots: Iterable[HuntPilot] = (),
+    trunks: Iterable[SipTrunk] = (),
+    route_patterns: Iterable[RoutePattern] = (),
+    sip_profiles: Iterable[SipProfile] = (),
 ) -> Cluster:
     """A cluster of the parts given and of what they name.
 
@@ -80,6 +86,12 @@ def make_cluster(
         devices={device.name: device for device in all_devices},
         service_parameters=parameters or ServiceParameters(),
         cloud=cloud,
+        hunt_pilots={pilot.dn: pilot for pilot in hunt_pilots},
+        trunks={trunk.name: trunk for trunk in trunks},
+        route_patterns=tuple(
+            sorted(route_patterns, key=lambda pattern: pattern.specificity, reverse=True)
+        ),
+        sip_profiles={profile.name: profile for profile in sip_profiles},
     )
     _refuse_contradictions(cluster, all_devices)
     return cluster

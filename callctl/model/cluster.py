@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 
 from callctl.model.cloud import CloudSettings
 from callctl.model.device import Device
+from callctl.model.hunt_pilot import HuntPilot
 from callctl.model.line import Line
 from callctl.model.node import CmGroup, DevicePool, Node
 from callctl.model.release import Release
 from callctl.model.service_parameter import ServiceParameters
+from callctl.model.trunk import RoutePattern, SipProfile, SipTrunk
 from callctl.model.user import User
 
 
@@ -33,6 +35,10 @@ class Cluster:
     service_parameters: ServiceParameters = field(default_factory=ServiceParameters)
     cloud: CloudSettings = field(default_factory=CloudSettings)
     unrestricted: bool = False  # export-unrestricted software: no push (GEN-07)
+    hunt_pilots: dict[str, HuntPilot] = field(default_factory=dict)  # by DN
+    trunks: dict[str, SipTrunk] = field(default_factory=dict)
+    route_patterns: tuple[RoutePattern, ...] = ()  # the best match first
+    sip_profiles: dict[str, SipProfile] = field(default_factory=dict)
     devices_of_line: dict[str, tuple[Device, ...]] = field(init=False)
     devices_of_user: dict[str, tuple[Device, ...]] = field(init=False)
 
@@ -52,6 +58,16 @@ class Cluster:
     def group_of(self, device: Device) -> CmGroup:
         """The CM group of a device, known only through its device pool (CMG-03)."""
         return self.cm_groups[self.device_pools[device.device_pool].cm_group]
+
+    def destination(self, number: str) -> Line | HuntPilot | RoutePattern | None:
+        """What a dialled number is for: a line first, then a hunt pilot, then a way out."""
+        found = self.lines.get(number) or self.hunt_pilots.get(number)
+        if found is not None:
+            return found
+        for pattern in self.route_patterns:
+            if pattern.matches(number):
+                return pattern
+        return None
 
     @property
     def publisher(self) -> Node:

@@ -67,6 +67,7 @@ class Device:
     custom_region: bool = False  # no CallKit here: calls come as message notifications (CHN-01)
     instance: str | None = None  # "urn:uuid:..." of its +sip.instance, if fixed beforehand
     subscriber_service: str | None = None  # one of SUBSCRIBER_SERVICES
+    sip_profile: str | None = None
 
     @property
     def mobile(self) -> bool:

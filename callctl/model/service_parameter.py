@@ -72,6 +72,31 @@ class ServiceParameters:
     drop_s: Annotated[
         int, Range("s", 2, 120, "CALL-05", "Longest wait for a pushed device to register.")
     ] = 13
+    mobility_wait_s: Annotated[
+        int,
+        Range(
+            "s",
+            1,
+            13,
+            "MOB-01",
+            "Jabber Dual Mode (iPhone) Incoming Call Push Notification Wait Timer: then the call "
+            "goes on to the user's mobility identity.",
+        ),
+    ] = 10
+    forward_hops_max: Annotated[
+        int, Range("hops", 1, 20, "CALL-09", "Longest chain of forwarding of one call.")
+    ] = 5
+    android_caller_id: Annotated[
+        bool, About("OP-17", "Name and number in pushes to Android too, which no release lists.")
+    ] = False
+    strict_matrix: Annotated[
+        bool,
+        About("OP-61", "Table C3 word for word: no push to iOS 13 up to 16.4 from 14SU3 on."),
+    ] = False
+    display_external_presentation: Annotated[
+        bool,
+        About("OP-16", "Display External Presentation Name and Number of calls over trunks."),
+    ] = False
     flow_probe_s: Annotated[
         int,
         Range("s", 1, 32, "OP-29", "A flow that answers nothing for so long is taken for dead."),

@@ -34,3 +34,4 @@ class User:
     user_id: str
     password: Secret
     display_name: str = ""
+    mobility_identity: str | None = None  # the user's mobile number, as dialled (MOB-02)
