@@ -9,6 +9,9 @@ from sipstack.message.message import Response
 SUBSCRIBER_ABSENT: Final = ("Reason", 'Q.850;cause=20;text="Subscriber absent"')
 """Goes with the 480 of a device that did not come (OP-02)."""
 
+NO_ANSWER: Final = ("Reason", 'Q.850;cause=19;text="No answer from user"')
+"""Goes with the 480 of a party that rang for the time it was given (RFC 6432)."""
+
 # Within the lowest class, first what tells the caller how to do better, then what says most about
 # the callee: busy beats absent, absent beats a request that was lost.
 _TELLING: Final = (401, 407, 415, 420, 484, 486, 480, 488)

@@ -1,17 +1,18 @@
-"""A call: one INVITE for a line, offered to its devices, awake or asleep, until one final answer.
+"""A call: one INVITE for a number, offered to its devices, awake or asleep, until one final answer.
 
-The rules of parking, ring-back, drop and second pushes, and of RFC 3261 §16.7 for the answers. It
-knows neither SIP transactions nor sockets nor the push service: see `callctl.call.event`.
-Source: CALL-01 to CALL-21, SHL-01 to SHL-09, OP-04 to OP-09; design section 3.
+The rules of parking, ring-back, drop and second pushes, of hunts, forwarding and mobility, and of
+RFC 3261 §16.7 for the answers. It knows neither SIP transactions nor sockets nor the push service:
+see `callctl.call.event`. Source: CALL-01 to CALL-21, SHL-01 to SHL-09, MOB-01 to MOB-07, OP-04 to
+OP-09, OP-66; design section 3.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from enum import Enum
 from typing import Final
 
-from callctl.call.best_response import Candidate, absent, best
+from callctl.call.best_response import NO_ANSWER, Candidate, absent, best
+from callctl.call.branch import Branch, BranchState
 from callctl.call.event import (
     AnswerCaller,
     BranchFailed,
@@ -21,19 +22,25 @@ from callctl.call.event import (
     CallerCancelled,
     CallEvent,
     CancelBranch,
+    CountMobility,
     DeviceRegistered,
     Forget,
     HangUp,
+    MobilityOutcome,
     NodeLost,
     NodeStopping,
     Offer,
     PassResponse,
     PushEnded,
     PushResult,
+    Reach,
+    Reached,
     RequestPush,
 )
-from callctl.call.leg import Branch, BranchState, Leg, LegState, ParkedCall
+from callctl.call.itinerary import Cause, Itinerary, Onward, Stage, Target
+from callctl.call.leg import Leg, LegState, ParkedCall
 from callctl.call.story import CallRecord
+from callctl.model.device import Device
 from callctl.model.service_parameter import ServiceParameters
 from callctl.push.kind import PushKind
 from callctl.registration.binding import Binding
@@ -49,6 +56,19 @@ FLOW_FAILED: Final = 430
 DECLINED: Final = frozenset({486, 600, 603, 604, 606})
 """The owner of the device said no: no second push for it (SHL-09)."""
 
+PEER_TROUBLE: Final = frozenset({401, 407, 408, 500, 502, 503, 504})
+"""Answers that speak of one destination of a trunk, not of the called party. A challenge is one
+that our credentials did not meet: it is not for the caller to answer."""
+
+NO_PEER: Final = Candidate(503, None, (("Retry-After", "10"),))
+"""No destination of a trunk takes the call."""
+
+SECOND_PUSH_STEPS: Final = {
+    PushKind.MISSED: "missed-push",
+    PushKind.ANSWERED_ELSEWHERE: "elsewhere-push",
+    PushKind.CANCELLED: "cancelled-push",
+}
+
 
 class CallState(Enum):
     """What the caller has got so far."""
@@ -63,6 +83,7 @@ class Call(Timed):
 
     __slots__ = (
         "_candidates",
+        "_itinerary",
         "_parameters",
         "_rings",
         "_timer_c_ns",
@@ -74,6 +95,7 @@ class Call(Timed):
         "record",
         "reliable_ringing",
         "request",
+        "stage",
         "state",
         "transaction",
     )
@@ -89,42 +111,28 @@ class Call(Timed):
     ) -> None:
         super().__init__()
         self.request = request
-        self.dn = dn
+        self.dn = dn  # the number that was dialled
         self.node = node
         self.fence = fence
         self.record = record
         self.state = CallState.PROCEEDING
-        self.legs: list[Leg] = []
+        self.stage: Stage | None = None
+        self.legs: list[Leg] = []  # of all stages
         self.answered_by: Branch | None = None
         self.transaction: object = None  # the engine's server transaction
         self.reliable_ringing = "100rel" in request.require
+        self._itinerary = Itinerary(dn, parameters.forward_hops_max)
         self._parameters = parameters
         self._timer_c_ns = parameters.timer_c_s * SECOND
         self._candidates: list[Candidate] = []
         self._rings = False  # the caller has been told that it rings
 
-    def start(
-        self, targets: Sequence[tuple[Leg, tuple[Binding, ...]]], now: Instant
-    ) -> tuple[CallAction, ...]:
-        """Offer the call to its devices: each leg with the live bindings of its device.
-
-        A leg without a binding must be one that can be pushed.
-        """
+    def start(self, target: Target, now: Instant) -> tuple[CallAction, ...]:
+        """Offer the call to what the dialled number leads to."""
         actions: list[CallAction] = []
-        for leg, bindings in targets:
-            self.legs.append(leg)
-            if bindings:
-                leg.enter(LegState.DIRECT)
-                for binding in bindings:
-                    self._offer(leg, binding, now, actions)
-                self.record.note(now, "direct", leg.device.name, node=bindings[0].node)
-            else:
-                leg.enter(LegState.WAITING)
-            if leg.push_binding is not None:
-                self._start_clocks(leg, now)
-                actions.append(self._ring_push(leg))
-        if not self.legs:
-            self._finish(now, actions)
+        self._arrive(target, now, actions)
+        if self.state is not CallState.PROCEEDING and self.over and Forget() not in actions:
+            actions.append(Forget())
         return tuple(actions)
 
     def receive(self, event: CallEvent, now: Instant) -> tuple[CallAction, ...]:
@@ -138,8 +146,10 @@ class Call(Timed):
             case BranchOver(branch):
                 branch.done = True
                 branch.transaction = None
-            case DeviceRegistered(binding):
-                self._registered(binding, now, actions)
+            case DeviceRegistered(binding, device):
+                self._registered(binding, device, now, actions)
+            case Reached(reach, target):
+                self._reached(reach, target, now, actions)
             case CallerCancelled(reason):
                 self._cancelled(reason, now, actions)
             case PushEnded(leg, result):
@@ -153,27 +163,34 @@ class Call(Timed):
         return tuple(actions)
 
     def advance(self, now: Instant) -> tuple[CallAction, ...]:
-        """Fire ring-back, flow probe, drop and Timer C where they are due."""
+        """Fire ring-back, flow probe, mobility, drop, no-answer and Timer C where they are due."""
         actions: list[CallAction] = []
-        for leg in self.legs:
+        for leg in tuple(self.legs):
             if leg.ring_back_at is not None and leg.ring_back_at <= now:
                 leg.ring_back_at = None
                 self._ring_back(now, actions)
             if leg.probe_at is not None and leg.probe_at <= now:
                 leg.probe_at = None
-                self._doubt(leg, now)
+                self._doubt(leg, now, actions)
             if leg.timer_c_at is not None and leg.timer_c_at <= now:
                 leg.timer_c_at = None
-                self._no_answer(leg, now, actions)
-            if leg.state is LegState.WAITING and leg.drop_at is not None and leg.drop_at <= now:
+                self._silent(leg, now, actions)
+            waits = leg.state is LegState.WAITING
+            if waits and leg.mobility_at is not None and leg.mobility_at <= now:
+                self._extend(leg, now, actions)
+            elif waits and leg.drop_at is not None and leg.drop_at <= now:
                 self._drop(leg, now, actions)
+        stage = self.stage
+        if stage is not None and stage.ends_at is not None and stage.ends_at <= now:
+            stage.ends_at = None
+            self._give_up(stage, now, actions)
         if self.state is not CallState.PROCEEDING and self.over:
             actions.append(Forget())
         return tuple(actions)
 
     def next_deadline(self) -> Instant | None:
-        """The earliest timer of all legs."""
-        earliest: Instant | None = None
+        """The earliest timer of all legs and of the stage."""
+        earliest = None if self.stage is None else self.stage.ends_at
         for leg in self.legs:
             at = leg.next_deadline()
             if at is not None and (earliest is None or at < earliest):
@@ -185,29 +202,121 @@ class Call(Timed):
         """True if nothing can come of any branch any more."""
         return all(branch.done for leg in self.legs for branch in leg.branches)
 
-    @property
-    def waits_for(self) -> tuple[str, ...]:
-        """Devices whose registration would release something."""
-        if self.state is not CallState.PROCEEDING:
-            return ()
-        return tuple(leg.device.name for leg in self.legs if leg.live)
+    # Where the call goes.
 
-    def _start_clocks(self, leg: Leg, now: Instant) -> None:
-        """Both clocks start as the push is handed over, not when the INVITE came (CALL-08)."""
-        parameters = self._parameters
-        leg.ring_back_at = Instant(now + parameters.ring_back_s * SECOND)
-        leg.drop_at = Instant(now + parameters.drop_s * SECOND)
-        if leg.state is LegState.DIRECT:
-            leg.probe_at = Instant(now + parameters.flow_probe_s * SECOND)
+    def _arrive(self, target: Target, now: Instant, actions: list[CallAction]) -> None:
+        """The call is for another number now."""
+        itinerary = self._itinerary
+        pilot = itinerary.trail[-1].pilot or target.pilot
+        stage = Stage(target.number, target.forwarding, pilot, itinerary.trail)
+        self.stage = stage
+        onward = itinerary.arrived(target)
+        if onward is not None:
+            self._go_to(onward, now, actions)
+            return
+        if target.refusal is not None:
+            retry = (("Retry-After", "10"),) if target.refusal == 503 else ()
+            self._candidates.append(Candidate(target.refusal, None, retry))
+        if pilot is not None:
+            stage.ends_at = Instant(now + pilot.member_ring_s * SECOND)
+        self._join(stage, target, now, actions)
+        if not stage.expects:
+            busy = target.refusal == 486
+            self._go_on(stage, now, actions, Cause.BUSY if busy else stage.outcome)
+
+    def _join(self, stage: Stage, target: Target, now: Instant, actions: list[CallAction]) -> None:
+        """Offer the call to the parties of a target."""
+        for leg, bindings in target.legs:
+            self.legs.append(leg)
+            stage.legs.append(leg)
+            leg.stage = stage
+            if leg.outside:
+                leg.enter(LegState.DIRECT)
+                self._try_next(leg, now, actions)
+                continue
+            if bindings:
+                leg.enter(LegState.DIRECT)
+                for binding in bindings:
+                    self._offer(leg, binding, now, actions)
+                self.record.note(now, "direct", leg.name, node=bindings[0].node)
+            elif leg.push_binding is None:
+                self._extend(leg, now, actions)  # it cannot be woken, but its user can be reached
+                continue
+            else:
+                leg.enter(LegState.WAITING)
+            if leg.push_binding is not None:
+                leg.start_clocks(self._parameters, now)
+                if leg.state is LegState.WAITING:
+                    self._park(leg, now)
+                actions.append(self._ring_push(leg))
+
+    def _go_on(self, stage: Stage, now: Instant, actions: list[CallAction], outcome: Cause) -> None:
+        """Nobody of the stage takes the call: the next number, or the end."""
+        stage.ends_at = None
+        onward = self._itinerary.onward(stage.forwarding, outcome)
+        if onward is None:
+            self._finish(now, actions)
         else:
-            self._park(leg, now)
+            self._go_to(onward, now, actions)
+
+    def _go_to(self, onward: Onward, now: Instant, actions: list[CallAction]) -> None:
+        if not self._itinerary.enter(onward):
+            self.record.note(now, "forward-refused", number=onward.number)
+            self._finish(now, actions)
+            return
+        code = "hunt" if onward.cause is Cause.HUNT else f"forward-{onward.cause.name.lower()}"
+        self.record.note(now, code.replace("_", "-"), number=onward.number)
+        actions.append(Reach(onward))
+
+    def _reached(
+        self, reach: Reach, target: Target, now: Instant, actions: list[CallAction]
+    ) -> None:
+        if self.state is not CallState.PROCEEDING:
+            return
+        if reach.behind is None:
+            self._arrive(target, now, actions)
+            return
+        stage = reach.behind.stage
+        assert stage is not None
+        for leg, _ in target.legs:
+            leg.behind = reach.behind
+            leg.mobility = None
+        self._join(stage, target, now, actions)
+        if stage is self.stage and not stage.expects:
+            self._go_on(stage, now, actions, stage.outcome)
+
+    def _go_on_if_last(self, leg: Leg, now: Instant, actions: list[CallAction]) -> None:
+        """The call moves only when the last leg of its stage is gone (OP-04)."""
+        stage = leg.stage
+        if self.state is not CallState.PROCEEDING or stage is None or stage is not self.stage:
+            return
+        if not stage.expects:
+            self._go_on(stage, now, actions, stage.outcome)
+
+    def _give_up(self, stage: Stage, now: Instant, actions: list[CallAction]) -> None:
+        """The time of a member, or that of a line before it forwards, is over."""
+        if self.state is not CallState.PROCEEDING:
+            return
+        for leg in stage.legs:
+            if leg.expects:
+                leg.outcome = Cause.NO_ANSWER
+                self.record.note(now, "gave-up", leg.name)
+                if leg.state is LegState.WAITING:
+                    self._candidates.append(absent(cloud_failed=leg.cloud_failed))
+                else:
+                    self._candidates.append(Candidate(480, None, (NO_ANSWER,)))
+                self._cancel_branches(leg, None, now, actions)
+                self._close(leg, self._missed(leg), now, actions)
+        self._go_on(stage, now, actions, Cause.NO_ANSWER)
+
+    # Offers.
 
     def _park(self, leg: Leg, now: Instant) -> None:
         assert leg.drop_at is not None
         leg.parked = ParkedCall(
             call_uuid=self.record.call_uuid,
-            device_name=leg.device.name,
-            dn=self.dn,
+            device_name=leg.name,
+            dn=leg.dn,
             owner=self.node,
             fence=self.fence,
             call_id=self.request.call_id,
@@ -217,13 +326,8 @@ class Call(Timed):
             drop_at=leg.drop_at,
         )
         parameters = self._parameters
-        self.record.note(
-            now,
-            "parked",
-            leg.device.name,
-            ring_back_s=parameters.ring_back_s,
-            drop_s=parameters.drop_s,
-        )
+        ring_back_s, drop_s = parameters.ring_back_s, parameters.drop_s
+        self.record.note(now, "parked", leg.name, ring_back_s=ring_back_s, drop_s=drop_s)
 
     @staticmethod
     def _ring_push(leg: Leg) -> RequestPush:
@@ -235,6 +339,34 @@ class Call(Timed):
         leg.branches.append(branch)
         leg.timer_c_at = Instant(now + self._timer_c_ns)
         actions.append(Offer(branch))
+
+    def _try_next(self, leg: Leg, now: Instant, actions: list[CallAction]) -> bool:
+        """Send the INVITE to the next destination of a trunk; False if there is none."""
+        if not leg.destinations:
+            return False
+        destination = leg.destinations.popleft()
+        branch = Branch(self, leg, None, destination)
+        leg.branches.append(branch)
+        leg.probe_at = Instant(now + leg.try_s * SECOND)
+        leg.timer_c_at = Instant(now + self._timer_c_ns)
+        self.record.note(now, "trunk", leg.name, destination=str(destination))
+        actions.append(Offer(branch))
+        return True
+
+    def _extend(self, leg: Leg, now: Instant, actions: list[CallAction]) -> None:
+        """Call the user's mobility identity; the wait for the app ends for this call (OP-38)."""
+        assert leg.mobility is not None
+        number, leg.mobility = leg.mobility, None
+        self._cancel_branches(leg, None, now, actions)
+        self.record.note(now, "extended", leg.name, number=number)
+        leg.outcome = Cause.UNREGISTERED
+        self._candidates.append(absent(cloud_failed=leg.cloud_failed))
+        leg.enter(LegState.EXTENDED)
+        if leg.pushes:
+            actions.append(CountMobility(MobilityOutcome.TO_MOBILITY_IDENTITY))
+        actions.append(Reach(Onward(number, Cause.MOBILITY), leg))
+
+    # What became of them.
 
     def _responded(
         self, branch: Branch, response: Response, now: Instant, actions: list[CallAction]
@@ -249,7 +381,7 @@ class Call(Timed):
             # What its owner declines is declined, even on a copy that was given up before.
             branch.state = BranchState.ENDED
             if self.state is CallState.PROCEEDING and branch.leg.live:
-                self._rejected(branch.leg, response, now, actions)
+                self._rejected(branch, response, now, actions)
 
     def _provisional(
         self, branch: Branch, response: Response, now: Instant, actions: list[CallAction]
@@ -257,12 +389,17 @@ class Call(Timed):
         leg = branch.leg
         branch.state = BranchState.PROCEEDING
         leg.probe_at = None
-        if response.status == 100 or not leg.live:
+        if response.status == 100 or not leg.expects:
             return
         leg.timer_c_at = Instant(now + self._timer_c_ns)
+        stage = leg.stage
+        assert stage is not None
         if leg.state is not LegState.RINGING:
             leg.enter(LegState.RINGING)
-            self.record.note(now, "ringing", leg.device.name)
+            self.record.note(now, "ringing", leg.name)
+            forwards = stage.forwarding.no_answer is not None
+            if forwards and stage.pilot is None and stage.ends_at is None:
+                stage.ends_at = Instant(now + stage.forwarding.no_answer_s * SECOND)
         self._rings = True
         actions.append(PassResponse(response))
 
@@ -277,14 +414,14 @@ class Call(Timed):
         actions.append(PassResponse(response))
         if self.state is not CallState.PROCEEDING:
             branch.state = BranchState.ENDED
-            self.record.note(now, "late-answer", leg.device.name)
+            self.record.note(now, "late-answer", leg.name)
             actions.append(HangUp(branch, response))
             return
         branch.state = BranchState.ACCEPTED
         branch.to_tag = response.to_tag
         self.answered_by = branch
         leg.enter(LegState.ANSWERED)
-        self.record.note(now, "answered", leg.device.name)
+        self.record.note(now, "answered", leg.name)
         self._end(CallState.ANSWERED, response.status, now)
         for other in self.legs:
             self._cancel_branches(other, ELSEWHERE, now, actions)
@@ -292,17 +429,22 @@ class Call(Timed):
                 self._close(other, PushKind.ANSWERED_ELSEWHERE, now, actions)
 
     def _rejected(
-        self, leg: Leg, response: Response, now: Instant, actions: list[CallAction]
+        self, branch: Branch, response: Response, now: Instant, actions: list[CallAction]
     ) -> None:
-        status = response.status
+        leg, status = branch.leg, response.status
+        if leg.outside and status in PEER_TROUBLE:
+            self._destination_lost(branch, now, actions)
+            return
         if status == FLOW_FAILED:
             self._flow_lost(leg, Candidate(480, None), now, actions)
             return
         if status in DECLINED:
             leg.declined = True
-            self.record.note(now, "declined", leg.device.name, status=status)
+            leg.outcome = Cause.BUSY
+            self.record.note(now, "declined", leg.name, status=status)
         else:
-            self.record.note(now, "failed", leg.device.name, status=status)
+            leg.outcome = Cause.NO_ANSWER
+            self.record.note(now, "failed", leg.name, status=status)
         if status == 503:
             # One device that is overloaded says nothing of this server (RFC 3261 §16.7 6).
             self._candidates.append(Candidate(500, None))
@@ -313,12 +455,12 @@ class Call(Timed):
             self._close(leg, None, now, actions)
             for other in self.legs:
                 self._cancel_branches(other, None, now, actions)
-                self._close(other, PushKind.MISSED, now, actions)
+                self._close(other, self._missed(other), now, actions)
             self._finish(now, actions)
         elif status in DECLINED or not leg.hopeful:
             self._cancel_branches(leg, None, now, actions)
             self._close(leg, None, now, actions)
-            self._finish_if_last(now, actions)
+            self._go_on_if_last(leg, now, actions)
 
     def _failed(self, branch: Branch, cause: str, now: Instant, actions: list[CallAction]) -> None:
         branch.done = True
@@ -329,48 +471,84 @@ class Call(Timed):
         leg = branch.leg
         if self.state is not CallState.PROCEEDING or not leg.live:
             return
+        if leg.outside:
+            self._destination_lost(branch, now, actions)
+            return
         # 408 is for a device that got an INVITE and kept silent, never for a push wait (OP-02).
         status = 408 if cause == "timeout" and leg.push_binding is None else 480
         self._flow_lost(leg, Candidate(status, None), now, actions)
+
+    def _destination_lost(self, branch: Branch, now: Instant, actions: list[CallAction]) -> None:
+        """A destination of a trunk does not take the call: the next, while none has rung."""
+        leg = branch.leg
+        self.record.note(now, "trunk-failed", leg.name, destination=str(branch.destination))
+        if not leg.rang and self._try_next(leg, now, actions):
+            return
+        leg.outcome = Cause.NO_ANSWER
+        self._candidates.append(NO_PEER)
+        self._close(leg, None, now, actions)
+        self._go_on_if_last(leg, now, actions)
 
     def _flow_lost(
         self, leg: Leg, candidate: Candidate, now: Instant, actions: list[CallAction]
     ) -> None:
         """The flow of an unanswered INVITE is gone: wait on, if the device may still come."""
-        if leg.hopeful:
+        if leg.hopeful or leg.state is LegState.EXTENDED:
             return
         if leg.drop_at is not None and now < leg.drop_at and not leg.token_refused:
             leg.timer_c_at = None
             if leg.state is not LegState.WAITING:
                 leg.enter(LegState.WAITING)
-                self.record.note(now, "flow-lost", leg.device.name)
+                self.record.note(now, "flow-lost", leg.name)
                 self._park(leg, now)
             return
-        self.record.note(now, "failed", leg.device.name, status=candidate.status)
+        self.record.note(now, "failed", leg.name, status=candidate.status)
+        leg.outcome = Cause.NO_ANSWER if leg.rang else Cause.UNREGISTERED
         self._candidates.append(candidate)
-        self._close(leg, PushKind.MISSED, now, actions)
-        self._finish_if_last(now, actions)
+        self._close(leg, self._missed(leg), now, actions)
+        self._go_on_if_last(leg, now, actions)
 
-    def _registered(self, binding: Binding, now: Instant, actions: list[CallAction]) -> None:
-        if binding.dn != self.dn:
-            return
-        for leg in self.legs:
-            if leg.device.name != binding.device_name:
+    def _registered(
+        self, binding: Binding, device: Device, now: Instant, actions: list[CallAction]
+    ) -> None:
+        stage = self.stage
+        known = [leg for leg in self.legs if leg.name == device.name]
+        for leg in known:
+            if binding.dn != leg.dn:
                 continue
-            if self.state is not CallState.PROCEEDING or not leg.live:
-                self.record.note(now, "late-register", leg.device.name)
+            if self.state is not CallState.PROCEEDING or not leg.expects:
+                self.record.note(now, "late-register", leg.name)
                 return
-            self.record.note(now, "registered", leg.device.name, node=binding.node)
-            if leg.state is LegState.RINGING:
-                return
-            known = leg.offered(binding)
-            if known and not leg.hopeful:
-                return
-            if leg.state is LegState.WAITING:
-                leg.enter(LegState.OFFERED)
-            if not known:
-                self._offer(leg, binding, now, actions)
-                self.record.note(now, "offered", leg.device.name, node=binding.node)
+            self._came(leg, binding, now, actions)
+            return
+        proceeding = self.state is CallState.PROCEEDING and stage is not None and stage.expects
+        if known or not proceeding or stage is None or binding.dn not in stage_lines(stage):
+            return
+        # A device that could not be reached when the call came joins while it still rings.
+        leg = Leg(device, None, binding.dn)
+        leg.stage = stage
+        self.legs.append(leg)
+        stage.legs.append(leg)
+        leg.enter(LegState.DIRECT)
+        self.record.note(now, "joined", leg.name, node=binding.node)
+        self._offer(leg, binding, now, actions)
+
+    def _came(self, leg: Leg, binding: Binding, now: Instant, actions: list[CallAction]) -> None:
+        """A device of the call registered: give it the parked INVITE (CALL-02)."""
+        self.record.note(now, "registered", leg.name, node=binding.node)
+        if leg.state is LegState.RINGING:
+            return
+        known = leg.offered(binding)
+        if known and not leg.hopeful:
+            return
+        if leg.state is LegState.WAITING:
+            if leg.mobility is not None:
+                leg.mobility = None
+                actions.append(CountMobility(MobilityOutcome.TO_JABBER))
+            leg.enter(LegState.OFFERED)
+        if not known:
+            self._offer(leg, binding, now, actions)
+            self.record.note(now, "offered", leg.name, node=binding.node)
 
     def _cancelled(self, reason: str | None, now: Instant, actions: list[CallAction]) -> None:
         if self.state is not CallState.PROCEEDING:
@@ -387,7 +565,7 @@ class Call(Timed):
     ) -> None:
         if self.state is not CallState.PROCEEDING:
             return
-        name = leg.device.name
+        name = leg.name
         if result is PushResult.ACCEPTED:
             self.record.note(now, "push-accepted", name)
             return
@@ -402,16 +580,14 @@ class Call(Timed):
         else:
             self.record.note(now, "push-refused", name)
         if leg.state is LegState.WAITING and not leg.hopeful:
-            self._candidates.append(absent(cloud_failed=leg.cloud_failed))
-            self._close(leg, None, now, actions)
-            self._finish_if_last(now, actions)
+            self._abandon(leg, None, now, actions)
 
     def _node_lost(self, node: str, now: Instant, actions: list[CallAction]) -> None:
         if self.state is not CallState.PROCEEDING:
             return
-        for leg in self.legs:
+        for leg in tuple(self.legs):
             for branch in leg.branches:
-                if branch.binding.node == node and branch.state is not BranchState.ENDED:
+                if branch.node == node and branch.state is not BranchState.ENDED:
                     # Should the node be only cut off, the CANCEL stops the phone; should it be
                     # dead, the CANCEL's timer ends the copy.
                     branch.state = BranchState.ENDED
@@ -432,6 +608,8 @@ class Call(Timed):
             self._cancel_branches(leg, None, now, actions)
             self._close(leg, None, now, actions)
 
+    # Timers.
+
     def _ring_back(self, now: Instant, actions: list[CallAction]) -> None:
         if self._rings or self.state is not CallState.PROCEEDING:
             return
@@ -442,27 +620,53 @@ class Call(Timed):
         self.record.note(now, "ring-back")
         actions.append(AnswerCaller(180))
 
-    def _doubt(self, leg: Leg, now: Instant) -> None:
-        """A flow that said nothing for 2 s is taken for dead; what it says later still counts."""
+    def _doubt(self, leg: Leg, now: Instant, actions: list[CallAction]) -> None:
+        """No word for some time: a flow that may be dead, or a peer that is."""
+        if leg.outside:
+            self._cancel_branches(leg, None, now, actions)
+            self._destination_lost(leg.branches[-1], now, actions)
+            return
+        # What a flow taken for dead says later still counts.
         leg.enter(LegState.WAITING)
-        self.record.note(now, "flow-doubtful", leg.device.name)
+        self.record.note(now, "flow-doubtful", leg.name)
         self._park(leg, now)
 
     def _drop(self, leg: Leg, now: Instant, actions: list[CallAction]) -> None:
-        self.record.note(now, "dropped", leg.device.name)
-        self._candidates.append(absent(cloud_failed=leg.cloud_failed))
+        self.record.note(now, "dropped", leg.name)
         self._cancel_branches(leg, None, now, actions)
-        self._close(leg, PushKind.MISSED, now, actions)
-        self._finish_if_last(now, actions)
+        self._abandon(leg, self._missed(leg), now, actions)
 
-    def _no_answer(self, leg: Leg, now: Instant, actions: list[CallAction]) -> None:
+    def _abandon(
+        self, leg: Leg, second_push: PushKind | None, now: Instant, actions: list[CallAction]
+    ) -> None:
+        """The device does not come: its user's mobility identity, or the leg ends (CALL-09)."""
+        leg.outcome = Cause.UNREGISTERED
+        if leg.mobility is not None:
+            self._extend(leg, now, actions)
+            return
+        self._candidates.append(absent(cloud_failed=leg.cloud_failed))
+        self._close(leg, second_push, now, actions)
+        self._go_on_if_last(leg, now, actions)
+
+    def _silent(self, leg: Leg, now: Instant, actions: list[CallAction]) -> None:
+        """Timer C: it rang for ever, or never said more than that it tries."""
         if self.state is not CallState.PROCEEDING or not leg.live:
             return
-        self.record.note(now, "no-answer", leg.device.name)
+        leg.outcome = Cause.NO_ANSWER
+        self.record.note(now, "no-answer", leg.name)
         self._candidates.append(Candidate(408, None))
         self._cancel_branches(leg, None, now, actions)
-        self._close(leg, PushKind.MISSED, now, actions)
-        self._finish_if_last(now, actions)
+        self._close(leg, self._missed(leg), now, actions)
+        self._go_on_if_last(leg, now, actions)
+
+    # Ends.
+
+    @staticmethod
+    def _missed(leg: Leg) -> PushKind:
+        """What a device is told whose call goes elsewhere or nowhere: a hunt that goes on has not
+        been missed by one of its members (OP-66)."""
+        hunted = leg.stage is not None and leg.stage.pilot is not None
+        return PushKind.CANCELLED if hunted else PushKind.MISSED
 
     def _cancel_branches(
         self, leg: Leg, reason: str | None, now: Instant, actions: list[CallAction]
@@ -470,7 +674,7 @@ class Call(Timed):
         for branch in leg.branches:
             if branch.state in (BranchState.CALLING, BranchState.PROCEEDING):
                 branch.state = BranchState.ENDED
-                self.record.note(now, "branch-cancelled", leg.device.name)
+                self.record.note(now, "branch-cancelled", leg.name)
                 actions.append(CancelBranch(branch, reason))
 
     def _close(
@@ -484,14 +688,8 @@ class Call(Timed):
             return
         if leg.second_push is None:
             leg.second_push = second_push
-            code = "missed-push" if second_push is PushKind.MISSED else "elsewhere-push"
-            self.record.note(now, code, leg.device.name)
+            self.record.note(now, SECOND_PUSH_STEPS[second_push], leg.name)
             actions.append(RequestPush(leg, second_push))
-
-    def _finish_if_last(self, now: Instant, actions: list[CallAction]) -> None:
-        """The caller gets a final answer only when the last leg is gone (OP-04)."""
-        if not any(leg.live for leg in self.legs):
-            self._finish(now, actions)
 
     def _finish(self, now: Instant, actions: list[CallAction]) -> None:
         if self.state is not CallState.PROCEEDING:
@@ -503,16 +701,20 @@ class Call(Timed):
             actions.append(PassResponse(chosen.response))
         else:
             actions.append(AnswerCaller(chosen.status, chosen.headers))
-        if not self.legs:
-            actions.append(Forget())
+        for leg in self.legs:
+            self._close(leg, PushKind.MISSED, now, actions)  # those whose other number was called
 
     def _end(self, state: CallState, status: int, now: Instant) -> None:
         self.state = state
+        if self.stage is not None:
+            self.stage.ends_at = None
         self.record.status = status
         self.record.ended_at = now
 
 
-def call_of(branch: Branch) -> Call:
-    """The call that a branch belongs to."""
-    assert isinstance(branch.call, Call)
-    return branch.call
+def stage_lines(stage: Stage) -> tuple[str, ...]:
+    """The lines that a stage is for: its number, or all members if a hunt asks them at once."""
+    pilot = stage.pilot
+    if pilot is not None and stage.number == pilot.dn:
+        return pilot.members
+    return (stage.number,)

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, TypeAlias
 
-from callctl.call.leg import Branch, Leg
+from callctl.call.branch import Branch
+from callctl.call.itinerary import Onward, Target
+from callctl.call.leg import Leg
+from callctl.model.device import Device
 from callctl.push.kind import PushKind
 from callctl.registration.binding import Binding
 from sipstack.message.message import Response
@@ -52,9 +55,18 @@ class CallerCancelled:
 
 @dataclass(frozen=True, slots=True)
 class DeviceRegistered:
-    """An authenticated REGISTER of a device of this call was answered 200."""
+    """An authenticated REGISTER of a device that shares a line of this call was answered 200."""
 
     binding: Binding
+    device: Device
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """The engine found out what a number of `Reach` leads to."""
+
+    reach: Reach
+    target: Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +95,23 @@ CallEvent: TypeAlias = (
     | BranchOver
     | CallerCancelled
     | DeviceRegistered
+    | Reached
     | PushEnded
     | NodeLost
     | NodeStopping
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Find out who a number is, and come back with `Reached` at once."""
+
+    onward: Onward
+    behind: Leg | None = None  # its user's mobility identity is called (MOB-02)
+
+
 class Offer(NamedTuple):
-    """Send the INVITE to this branch's binding."""
+    """Send the INVITE to this branch's binding or destination."""
 
     branch: Branch
 
@@ -133,11 +154,36 @@ class HangUp:
     response: Response
 
 
+class MobilityOutcome(Enum):
+    """What became of the wait for an iPhone whose user has a mobility identity (MOB-06).
+
+    The values are the names of the counters.
+    """
+
+    TO_JABBER = "MobilityPushNotificationCallsExtendedToJabber"
+    TO_MOBILITY_IDENTITY = "MobilityPushNotificationCallsExtendedToMIDueToTimeout"
+
+
+@dataclass(frozen=True, slots=True)
+class CountMobility:
+    """Count how the wait of one device ended."""
+
+    outcome: MobilityOutcome
+
+
 @dataclass(frozen=True, slots=True)
 class Forget:
     """The call and all its branches are over."""
 
 
 CallAction: TypeAlias = (
-    Offer | CancelBranch | RequestPush | PassResponse | AnswerCaller | HangUp | Forget
+    Reach
+    | Offer
+    | CancelBranch
+    | RequestPush
+    | PassResponse
+    | AnswerCaller
+    | HangUp
+    | CountMobility
+    | Forget
 )

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
-from callctl.call.call import Call, CallState, call_of
+from callctl.call.branch import Branch, BranchState
+from callctl.call.call import Call, CallState
 from callctl.call.caller_identity import CallerIdentity, caller_identity
 from callctl.call.event import (
     AnswerCaller,
@@ -18,26 +19,34 @@ from callctl.call.event import (
     CallAction,
     CallerCancelled,
     CancelBranch,
+    CountMobility,
     DeviceRegistered,
     Forget,
     HangUp,
+    MobilityOutcome,
     NodeLost,
     NodeStopping,
     Offer,
     PassResponse,
     PushEnded,
     PushResult,
+    Reach,
+    Reached,
     RequestPush,
 )
-from callctl.call.leg import Branch, BranchState, Leg, LegState
+from callctl.call.itinerary import Cause, Onward
+from callctl.call.leg import Leg
 from callctl.call.story import CallRecord
 from callctl.engine.context import NodeContext, Out
-from callctl.engine.delivery import caller_end, send_copy, to_binding
+from callctl.engine.delivery import Outgoing, caller_end, send_copy, to_binding
 from callctl.engine.event import SendPush, WithdrawPush
 from callctl.engine.forwarding import returned
+from callctl.engine.history_info import with_history
 from callctl.engine.proxy import Proxy, Take
+from callctl.engine.targets import TargetFinder, WaitingCalls
 from callctl.engine.unwanted_dialog import hang_up
 from callctl.model.device import Device
+from callctl.model.trunk import SipTrunk
 from callctl.push.content import ActiveNode, CallContent
 from callctl.push.events import Outcome, PushOutcome, PushWithdrawn
 from callctl.push.intent import PushIntent
@@ -67,13 +76,22 @@ RESULTS: Final[dict[Outcome, PushResult | None]] = {
 class CallFacts:
     """What the engine keeps beside a call: its caller, and where it came from."""
 
-    __slots__ = ("arrived_on", "caller", "caller_end", "video")
+    __slots__ = ("arrived_on", "caller", "caller_end", "trunk", "video")
 
-    def __init__(self, caller: CallerIdentity, end: str, flow: Flow, video: bool) -> None:
+    def __init__(
+        self, caller: CallerIdentity, end: str, flow: Flow, video: bool, trunk: SipTrunk | None
+    ) -> None:
         self.caller = caller
         self.caller_end = end
         self.arrived_on = flow
         self.video = video
+        self.trunk = trunk  # that it came over
+
+
+def hunt_pilot_of(leg: Leg) -> str | None:
+    """The hunt pilot through which a device is called (CALL-20)."""
+    pilot = None if leg.stage is None else leg.stage.pilot
+    return None if pilot is None else pilot.dn
 
 
 class CallControl:
@@ -82,12 +100,14 @@ class CallControl:
     __slots__ = (
         "_context",
         "_deadlines",
+        "_finder",
         "_proxy",
         "_rings",
         "_take",
-        "_waiting",
         "calls",
+        "mobility",
         "records",
+        "waiting",
     )
 
     def __init__(self, context: NodeContext, proxy: Proxy, take: Take) -> None:
@@ -96,60 +116,56 @@ class CallControl:
         self._take = take
         self._deadlines: DeadlineQueue[Call] = DeadlineQueue()
         self._rings: dict[str, tuple[Call, Leg]] = {}  # ring pushes without outcome, by intent id
-        self._waiting: dict[str, dict[Call, None]] = {}  # calls a device's REGISTER may release
         self.calls: dict[Call, CallFacts] = {}
+        self.waiting = WaitingCalls()
+        self.mobility: dict[MobilityOutcome, int] = {}
+        self._finder = TargetFinder(context, self.calls, self.waiting)
         self.records: deque[CallRecord] = deque(maxlen=RECORDS_MAX)
 
     def invite(
         self,
         transaction: ServerTransaction,
         request: Request,
-        dn: str,
+        number: str,
         flow: Flow,
         now: Instant,
         out: Out,
+        *,
+        trunk: SipTrunk | None = None,
     ) -> None:
-        """A new call for a line that exists."""
+        """A new call for a number that leads somewhere; `trunk` if it came over one."""
         context = self._context
         cluster = context.cluster
         caller = caller_identity(request, cluster)
         record = CallRecord(
-            uuid4(context.entropy), request.call_id, context.name, caller.number, dn, now
+            uuid4(context.entropy), request.call_id, context.name, caller.number, number, now
         )
-        record.note(now, "received", caller=caller.number or "?", dn=dn, node=context.name)
+        record.note(now, "received", caller=caller.number or "?", dn=number, node=context.name)
         self.records.append(record)
         call = Call(
-            request, dn, context.name, context.incarnation, record, cluster.service_parameters
+            request, number, context.name, context.incarnation, record, cluster.service_parameters
         )
         call.transaction = transaction
         transaction.owner = call
         # At once, not after 200 ms: a parked call waits far longer than that (CALL-19).
         self._proxy.answer(transaction, request, 100, (), now, out)
-        targets = self._targets(call, now)
-        crowded = self._crowded(targets)
-        if crowded is not None:
-            record.note(now, "final", status=crowded)
-            record.status, record.ended_at = crowded, now
-            retry = (("Retry-After", str(5 + context.entropy.below(10))),)
-            self._proxy.answer(
-                transaction, request, crowded, retry if crowded == 503 else (), now, out
-            )
-            return
         self.calls[call] = CallFacts(
             caller,
             caller_end(context, request, flow, now),
             flow,
             b"m=video" in request.body,
+            trunk,
         )
-        for leg, _ in targets:
-            if leg.push_binding is not None:
-                self._waiting.setdefault(leg.device.name, {})[call] = None
-        self._perform(call, call.start(targets, now), now, out)
+        target = self._finder.target(call, Onward(number, Cause.UNCONDITIONAL), now)
+        self._perform(call, call.start(target, now), now, out)
 
     def device_registered(self, binding: Binding, now: Instant, out: Out) -> None:
         """An authenticated REGISTER was answered: release what waits for the device, in order."""
-        for call in tuple(self._waiting.get(binding.device_name, ())):
-            self._perform(call, call.receive(DeviceRegistered(binding), now), now, out)
+        calls = self.waiting.of(binding.device_name)
+        if calls:
+            event = DeviceRegistered(binding, self._context.cluster.devices[binding.device_name])
+            for call in calls:
+                self._perform(call, call.receive(event, now), now, out)
 
     def node_lost(self, node: str, now: Instant, out: Out) -> None:
         """A node went out of service: calls under way may need another way to their device."""
@@ -160,7 +176,7 @@ class CallControl:
     def device_of_push(self, intent_id: str) -> str | None:
         """The device a ring push without outcome was for."""
         found = self._rings.get(intent_id)
-        return None if found is None else found[1].device.name
+        return None if found is None else found[1].name
 
     def stop(self, now: Instant, out: Out) -> None:
         """Answer every caller that still waits; this node will not be there to do it (I1)."""
@@ -179,7 +195,7 @@ class CallControl:
 
     def responded(self, branch: Branch, response: Response, now: Instant, out: Out) -> None:
         """A device answered."""
-        call = call_of(branch)
+        call = branch.call
         self._perform(call, call.receive(BranchResponded(branch, response), now), now, out)
 
     def failed(self, branch: Branch, cause: str, now: Instant, out: Out) -> None:
@@ -190,12 +206,12 @@ class CallControl:
             if outgoing is not None:
                 self._take(send_copy(self._context, branch, outgoing, now), now, out)
                 return
-        call = call_of(branch)
+        call = branch.call
         self._perform(call, call.receive(BranchFailed(branch, cause), now), now, out)
 
     def over(self, branch: Branch, now: Instant, out: Out) -> None:
         """A branch's transaction has ended."""
-        call = call_of(branch)
+        call = branch.call
         if call in self.calls:
             self._perform(call, call.receive(BranchOver(branch), now), now, out)
 
@@ -216,47 +232,10 @@ class CallControl:
         """What is alive; all zero at rest (I13)."""
         return {
             "calls": len(self.calls),
-            "waiting_devices": len(self._waiting),
+            "waiting_devices": len(self.waiting),
             "ring_pushes": len(self._rings),
             "call_deadlines": len(self._deadlines),
         }
-
-    def _targets(self, call: Call, now: Instant) -> list[tuple[Leg, tuple[Binding, ...]]]:
-        """A leg for each device of the line that can be reached now or be woken."""
-        context = self._context
-        bindings = context.table.of_dn(call.dn, now)
-        targets: list[tuple[Leg, tuple[Binding, ...]]] = []
-        for device in context.cluster.devices_of_line.get(call.dn, ()):
-            live = tuple(b for b in bindings if b.device_name == device.name and context.lives(b))
-            push_binding = context.push_binding(device)
-            if push_binding is not None and context.active_node(device) is None:
-                call.record.note(now, "no-node", device.name)
-                push_binding = None
-            if live or push_binding is not None:
-                targets.append((Leg(device, push_binding), live))
-            else:
-                call.record.note(now, "unreachable", device.name)
-        return targets
-
-    def _crowded(self, targets: list[tuple[Leg, tuple[Binding, ...]]]) -> int | None:
-        """The answer to a call too many to park: 503 for the node, 486 for the device (OP-06)."""
-        parameters = self._context.cluster.service_parameters
-        parked = [leg for leg, live in targets if not live]
-        if not parked:
-            return None
-        if len(self.calls) >= parameters.parked_calls_max and self._parked() >= (
-            parameters.parked_calls_max
-        ):
-            return 503
-        full = [
-            leg
-            for leg in parked
-            if len(self._waiting.get(leg.device.name, ())) >= parameters.parked_calls_per_callee_max
-        ]
-        return 486 if len(full) == len(targets) else None
-
-    def _parked(self) -> int:
-        return sum(leg.state is LegState.WAITING for call in self.calls for leg in call.legs)
 
     def _perform(self, call: Call, actions: tuple[CallAction, ...], now: Instant, out: Out) -> None:
         context = self._context
@@ -266,6 +245,9 @@ class CallControl:
             match action:
                 case Offer(branch):
                     self._offer(call, branch, now, out)
+                case Reach(onward):
+                    target = self._finder.target(call, onward, now)
+                    self._perform(call, call.receive(Reached(action, target), now), now, out)
                 case PassResponse(response):
                     back = returned(response)
                     self._take(stack.respond(transaction, back, now), now, out)
@@ -282,6 +264,8 @@ class CallControl:
                         branch.to_tag = response.to_tag
                         outputs = hang_up(context, branch.transaction, response, now, again=again)
                         self._take(outputs, now, out)
+                case CountMobility(outcome):
+                    self.mobility[outcome] = self.mobility.get(outcome, 0) + 1
                 case Forget():
                     self.calls.pop(call, None)
         if call.state is not CallState.PROCEEDING:
@@ -290,50 +274,63 @@ class CallControl:
 
     def _offer(self, call: Call, branch: Branch, now: Instant, out: Out) -> None:
         facts = self.calls[call]
-        asserted: list[tuple[str, str]] = []
-        identity = facts.caller.asserted(self._context.cluster.domain)
-        if identity is not None:
-            asserted.append(("P-Asserted-Identity", identity))
-        if branch.leg.push_binding is not None:
-            asserted.append((CALL_UUID_HEADER, call.record.call_uuid))
-        outgoing = to_binding(
-            self._context,
-            call.request,
-            branch.binding,
-            facts.caller_end,
-            facts.arrived_on,
-            asserted=tuple(asserted),
-        )
+        leg = branch.leg
+        request = call.request
+        if leg.behind is not None or (leg.stage is not None and len(leg.stage.trail) > 1):
+            request = with_history(request, leg, self._context.cluster.domain)
+        if branch.binding is None:
+            outgoing = self._to_trunk(call, branch, request, facts)
+        else:
+            asserted: list[tuple[str, str]] = []
+            identity = facts.caller.asserted(self._context.cluster.domain)
+            if identity is not None:
+                asserted.append(("P-Asserted-Identity", identity))
+            if leg.push_binding is not None:
+                asserted.append((CALL_UUID_HEADER, call.record.call_uuid))
+            outgoing = to_binding(
+                self._context,
+                request,
+                branch.binding,
+                facts.caller_end,
+                facts.arrived_on,
+                asserted=tuple(asserted),
+            )
         if outgoing is None:
             self.failed(branch, "transport", now, out)
             return
         self._take(send_copy(self._context, branch, outgoing, now), now, out)
 
+    def _to_trunk(
+        self, call: Call, branch: Branch, request: Request, facts: CallFacts
+    ) -> Outgoing | None:
+        return None
+
     def _push(self, call: Call, leg: Leg, kind: PushKind, now: Instant, out: Out) -> None:
         """Ask for one push, unless the device has signed out or its release knows no such push."""
         context = self._context
-        binding = context.push_bindings.get(leg.device.name)
-        if binding is None:
+        device = leg.device
+        binding = None if device is None else context.push_bindings.get(device.name)
+        if device is None or binding is None:
             return
         features = context.features(binding)
         if kind is not PushKind.INCOMING and not features.second_push:
             return
         facts = self.calls[call]
-        node = context.active_node(leg.device)
+        node = context.active_node(device)
         parameters = context.cluster.service_parameters
         deadline = Instant(now + parameters.drop_s * SECOND)
         if kind is PushKind.INCOMING and node is None:
-            call.record.note(now, "no-node", leg.device.name)  # it would have nowhere to go
+            call.record.note(now, "no-node", device.name)  # it would have nowhere to go
             return
         if kind is PushKind.INCOMING:
             again = leg.pushed_node is not None
             leg.pushed_node = node
             deadline = leg.drop_at or deadline
             code = "ring-push-again" if again else "ring-push"
-            call.record.note(now, code, leg.device.name, node=node or "-")
+            call.record.note(now, code, device.name, node=node or "-")
         intent = PushIntent(
             intent_id=token(context.entropy),
-            device_name=leg.device.name,
+            device_name=device.name,
             kind=kind,
             call_uuid=call.record.call_uuid,
             binding=binding,
@@ -342,8 +339,9 @@ class CallControl:
                 call_uuid=call.record.call_uuid,
                 display_name=facts.caller.display_name,
                 display_number=facts.caller.number,
+                hunt_pilot_dn=hunt_pilot_of(leg),
                 video=facts.video,
-                active_node=self._active_node(leg.device, node),
+                active_node=self._active_node(device, node),
             ),
             deadline=deadline,
         )
@@ -368,13 +366,8 @@ class CallControl:
 
     def _stop_waiting(self, call: Call, out: Out) -> None:
         """No REGISTER releases this call any more, and no ring push that has not left may leave."""
+        if not self.waiting.forget(call):
+            return
         for leg in call.legs:
-            name = leg.device.name
-            calls = self._waiting.get(name)
-            if calls is None or call not in calls:
-                continue
-            del calls[call]
-            if not calls:
-                del self._waiting[name]
-            if leg.second_push is None:
-                out.append(WithdrawPush(PushWithdrawn(call.record.call_uuid, name)))
+            if leg.pushes and leg.second_push is None:
+                out.append(WithdrawPush(PushWithdrawn(call.record.call_uuid, leg.name)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from callctl.call.leg import Branch
+from callctl.call.branch import Branch
 from callctl.engine.address_book import is_stream
 from callctl.engine.context import NodeContext
 from callctl.engine.relay import RelayBranch

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from callctl.call.branch import Branch
 from callctl.call.call import Call
-from callctl.call.leg import Branch
 from callctl.cluster.event import (
     SnapshotRequested,
 )
@@ -37,6 +37,7 @@ from callctl.engine.relay import Relay, RelayBranch
 from callctl.engine.route_token import RouteTokens
 from callctl.model.cluster import Cluster
 from callctl.push.events import Outcome, PushOutcome
+from callctl.push.features import PushFeatures
 from callctl.registration.binding import BindingTable
 from callctl.registration.push_binding import PushBinding, PushBindingTable
 from sipstack.entropy import Entropy
@@ -203,6 +204,10 @@ class Engine:
     def push_binding(self, device_name: str) -> PushBinding | None:
         """The newest push binding of a device: asked by the push service as a push leaves."""
         return self._context.push_bindings.get(device_name)
+
+    def features(self, binding: PushBinding) -> PushFeatures:
+        """What may be in a push to the device of `binding`."""
+        return self._context.features(binding)
 
     @property
     def push_bindings(self) -> tuple[PushBinding, ...]:

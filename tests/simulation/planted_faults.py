@@ -16,9 +16,10 @@ import msgspec
 
 import callctl.engine.call_control as call_control
 import callctl.push.cpns as cpns
+from callctl.call.branch import Branch
 from callctl.call.call import Call, CallState
 from callctl.call.event import AnswerCaller, CancelBranch, Offer, PassResponse, RequestPush
-from callctl.call.leg import Branch, Leg, LegState
+from callctl.call.leg import Leg, LegState
 from callctl.cluster.event import BindingStored
 from callctl.cluster.membership import Publish
 from callctl.engine.call_control import CallControl
@@ -26,6 +27,8 @@ from callctl.engine.context import NodeContext
 from callctl.engine.node_core import NodeCore, NodeEvent
 from callctl.engine.proxy import Proxy
 from callctl.engine.relay import Relay
+from callctl.model.device import Device
+from callctl.model.service_parameter import ServiceParameters
 from callctl.push.cpns import Cpns
 from callctl.push.intent import PushIntent
 from callctl.push.job import Job, Ring
@@ -103,13 +106,15 @@ fault(
 )
 
 
-def _drop_late(original: Original, call: Call, leg: Leg, now: Instant) -> None:
-    original(call, leg, now)
+def _drop_late(
+    original: Original, leg: Leg, parameters: ServiceParameters, now: Instant
+) -> None:
+    original(leg, parameters, now)
     assert leg.drop_at is not None
     leg.drop_at = Instant(leg.drop_at + SECOND)
 
 
-fault("drop clock started a second late", "I2", (Call, "_start_clocks", _drop_late))
+fault("drop clock started a second late", "I2", (Leg, "start_clocks", _drop_late))
 
 
 def _acknowledged_for_ever(original: Original, server: InviteServer, now: Instant) -> Out:
@@ -125,10 +130,15 @@ fault("Timer I never ends", "I13", (InviteServer, "_receive_ack", _acknowledged_
 
 
 def _release_twice(
-    original: Original, call: Call, binding: Binding, now: Instant, actions: list[Any]
+    original: Original,
+    call: Call,
+    binding: Binding,
+    device: Device,
+    now: Instant,
+    actions: list[Any],
 ) -> None:
     before = len(actions)
-    original(call, binding, now, actions)
+    original(call, binding, device, now, actions)
     for action in actions[before:]:
         if isinstance(action, Offer):
             call._offer(action.branch.leg, binding, now, actions)
@@ -139,12 +149,17 @@ fault("parked call released twice by one REGISTER", "I3", (Call, "_registered", 
 
 
 def _release_the_dead(
-    original: Original, call: Call, binding: Binding, now: Instant, actions: list[Any]
+    original: Original,
+    call: Call,
+    binding: Binding,
+    device: Device,
+    now: Instant,
+    actions: list[Any],
 ) -> None:
-    original(call, binding, now, actions)
+    original(call, binding, device, now, actions)
     if call.state is CallState.ENDED:
         for leg in call.legs:
-            if leg.device.name == binding.device_name and not leg.branches:
+            if leg.name == binding.device_name and not leg.branches:
                 call._offer(leg, binding, now, actions)
 
 
@@ -186,7 +201,7 @@ fault("bindings not told to the other nodes", "I7", (NodeCore, "receive", _keep_
 fault(
     "480 at the end forgotten",
     "I1 I2",
-    (Call, "_finish_if_last", lambda original, *args: None),
+    (Call, "_go_on_if_last", lambda original, *args: None),
 )
 
 

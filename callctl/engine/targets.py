@@ -1,0 +1,176 @@
+"""Whom a number stands for: the legs of a call, as its itinerary asks for them.
+
+Source: REG-13, CALL-20, CMG-11, OP-06; RFC 3261 §16.5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+from callctl.call.call import Call
+from callctl.call.itinerary import Cause, Onward, Target
+from callctl.call.leg import Leg, LegState
+from callctl.engine.context import NodeContext
+from callctl.model.device import Device, Platform
+from callctl.model.hunt_pilot import Distribution, HuntPilot
+from callctl.model.line import Line
+from callctl.model.trunk import RoutePattern
+from callctl.registration.binding import Binding
+from callctl.registration.push_binding import PushBinding
+from sipstack.timing import Instant
+
+APNS: Final = "APNS"
+
+
+class WaitingCalls:
+    """Calls under way, by the devices whose REGISTER may matter to them."""
+
+    __slots__ = ("_by_device", "_devices")
+
+    def __init__(self) -> None:
+        self._by_device: dict[str, dict[Call, None]] = {}
+        self._devices: dict[Call, list[str]] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_device)
+
+    def add(self, call: Call, device_name: str) -> None:
+        """A REGISTER of the device is of interest to the call."""
+        calls = self._by_device.setdefault(device_name, {})
+        if call not in calls:
+            calls[call] = None
+            self._devices.setdefault(call, []).append(device_name)
+
+    def of(self, device_name: str) -> tuple[Call, ...]:
+        """The calls that wait for a device, the oldest first (OP-06)."""
+        return tuple(self._by_device.get(device_name, ()))
+
+    def forget(self, call: Call) -> bool:
+        """Nothing releases the call any more; False if nothing did before."""
+        names = self._devices.pop(call, None)
+        if names is None:
+            return False
+        for name in names:
+            calls = self._by_device[name]
+            del calls[call]
+            if not calls:
+                del self._by_device[name]
+        return True
+
+
+class TargetFinder:
+    """Finds the parties of a number at one node."""
+
+    __slots__ = ("_calls", "_context", "_waiting")
+
+    def __init__(
+        self, context: NodeContext, calls: Collection[Call], waiting: WaitingCalls
+    ) -> None:
+        self._context = context
+        self._calls = calls
+        self._waiting = waiting
+
+    def target(self, call: Call, onward: Onward, now: Instant) -> Target:
+        """What a number leads to, for one call: parties it has not been offered to yet."""
+        destination = self._context.cluster.destination(onward.number)
+        match destination:
+            case Line():
+                return self._line(call, destination, onward, now)
+            case HuntPilot():
+                return self._hunt(call, destination, now)
+            case RoutePattern():
+                return self._outside(call, destination, onward.number)
+        call.record.note(now, "no-such-line", dn=onward.number)
+        return Target(onward.number, [], refusal=404)
+
+    def _line(self, call: Call, line: Line, onward: Onward, now: Instant) -> Target:
+        hunted = onward.pilot is not None
+        legs, crowded = self._devices(call, line.dn, now, mobility=onward.cause in SENT_TO_LINE)
+        refusal = self._refusal() if crowded and not legs else None
+        if hunted:
+            return Target(line.dn, legs, refusal=refusal)
+        return Target(line.dn, legs, line.forwarding, refusal=refusal)
+
+    def _hunt(self, call: Call, pilot: HuntPilot, now: Instant) -> Target:
+        legs: list[tuple[Leg, tuple[Binding, ...]]] = []
+        if pilot.distribution is Distribution.SIMULTANEOUS:
+            taken: set[str] = set()
+            for dn in pilot.members:
+                found, _ = self._devices(call, dn, now, mobility=False, taken=taken)
+                legs += found
+        return Target(pilot.dn, legs, pilot=pilot)
+
+    def _outside(self, call: Call, pattern: RoutePattern, number: str) -> Target:
+        return Target(number, [])
+
+    def _devices(
+        self,
+        call: Call,
+        dn: str,
+        now: Instant,
+        *,
+        mobility: bool,
+        taken: set[str] | None = None,
+    ) -> tuple[list[tuple[Leg, tuple[Binding, ...]]], bool]:
+        """A leg for each device of a line that can be reached now or be woken.
+
+        `taken`: devices that have a leg of this stage already, by another line of the hunt.
+        Returns: the legs, and whether a device was left out because too many calls wait for it.
+        """
+        context = self._context
+        known = {leg.name for leg in call.legs} | (taken or set())
+        bindings = context.table.of_dn(dn, now)
+        legs: list[tuple[Leg, tuple[Binding, ...]]] = []
+        crowded = False
+        for device in context.cluster.devices_of_line.get(dn, ()):
+            name = device.name
+            if name in known:
+                continue  # one leg and one ring push per device and call (CALL-16)
+            live = tuple(b for b in bindings if b.device_name == name and context.lives(b))
+            push_binding = context.push_binding(device)
+            if push_binding is not None and context.active_node(device) is None:
+                call.record.note(now, "no-node", name)
+                push_binding = None
+            other = self._mobility(device, push_binding) if mobility else None
+            if not live and push_binding is None and other is None:
+                call.record.note(now, "unreachable", name)
+                self._waiting.add(call, name)  # it may still register while the call rings
+                continue
+            if not live and self._full(name):
+                call.record.note(now, "crowded", name)
+                crowded = True
+                continue
+            if taken is not None:
+                taken.add(name)
+            self._waiting.add(call, name)
+            legs.append((Leg(device, push_binding, dn, mobility=other), live))
+        return legs, crowded
+
+    def _mobility(self, device: Device, push_binding: PushBinding | None) -> str | None:
+        """The number to call if the device does not come: of iPhones on APNS only (MOB-07)."""
+        if device.platform is not Platform.IOS or device.owner is None:
+            return None
+        if push_binding is not None and not push_binding.subscriber_service.startswith(APNS):
+            return None
+        return self._context.cluster.users[device.owner].mobility_identity
+
+    def _full(self, device_name: str) -> bool:
+        """True if no more calls may be parked for the device, or at this node (OP-06)."""
+        parameters = self._context.cluster.service_parameters
+        waiting = len(self._waiting.of(device_name))
+        return waiting >= parameters.parked_calls_per_callee_max or self._refusal() == 503
+
+    def _refusal(self) -> int:
+        """The answer where nobody can take one more: 503 for the node, 486 for the device."""
+        most = self._context.cluster.service_parameters.parked_calls_max
+        if len(self._calls) <= most:
+            return 486
+        parked = sum(leg.state is LegState.WAITING for call in self._calls for leg in call.legs)
+        return 503 if parked >= most else 486
+
+
+SENT_TO_LINE: Final = frozenset(
+    {Cause.UNCONDITIONAL, Cause.BUSY, Cause.NO_ANSWER, Cause.UNREGISTERED}
+)
+"""Ways to a line on which its users' mobility identities are called too; a hunt calls none."""
