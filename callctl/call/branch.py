@@ -9,7 +9,6 @@ from callctl.model.trunk import TrunkDestination
 from callctl.registration.binding import Binding
 
 if TYPE_CHECKING:
-    from callctl.call.call import Call
     from callctl.call.leg import Leg
 
 
@@ -40,12 +39,12 @@ class Branch:
 
     def __init__(
         self,
-        call: Call,
+        call: object,
         leg: Leg,
         binding: Binding | None,
         destination: TrunkDestination | None = None,
     ) -> None:
-        self.call = call
+        self.call = call  # a `Call`, which knows this module, not the other way round
         self.leg = leg
         self.binding = binding
         self.destination = destination

@@ -9,7 +9,7 @@ from collections import deque
 from typing import Final
 
 from callctl.call.branch import Branch, BranchState
-from callctl.call.call import Call, CallState
+from callctl.call.call import Call, call_of
 from callctl.call.caller_identity import CallerIdentity, caller_identity
 from callctl.call.event import (
     AnswerCaller,
@@ -36,6 +36,7 @@ from callctl.call.event import (
 )
 from callctl.call.itinerary import Cause, Onward
 from callctl.call.leg import Leg
+from callctl.call.parties import CallState
 from callctl.call.story import CallRecord
 from callctl.engine.context import NodeContext, Out
 from callctl.engine.delivery import Outgoing, caller_end, send_copy, to_binding
@@ -195,7 +196,7 @@ class CallControl:
 
     def responded(self, branch: Branch, response: Response, now: Instant, out: Out) -> None:
         """A device answered."""
-        call = branch.call
+        call = call_of(branch)
         self._perform(call, call.receive(BranchResponded(branch, response), now), now, out)
 
     def failed(self, branch: Branch, cause: str, now: Instant, out: Out) -> None:
@@ -206,12 +207,12 @@ class CallControl:
             if outgoing is not None:
                 self._take(send_copy(self._context, branch, outgoing, now), now, out)
                 return
-        call = branch.call
+        call = call_of(branch)
         self._perform(call, call.receive(BranchFailed(branch, cause), now), now, out)
 
     def over(self, branch: Branch, now: Instant, out: Out) -> None:
         """A branch's transaction has ended."""
-        call = branch.call
+        call = call_of(branch)
         if call in self.calls:
             self._perform(call, call.receive(BranchOver(branch), now), now, out)
 

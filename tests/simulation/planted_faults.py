@@ -17,9 +17,10 @@ import msgspec
 import callctl.engine.call_control as call_control
 import callctl.push.cpns as cpns
 from callctl.call.branch import Branch
-from callctl.call.call import Call, CallState
+from callctl.call.call import Call
 from callctl.call.event import AnswerCaller, CancelBranch, Offer, PassResponse, RequestPush
 from callctl.call.leg import Leg, LegState
+from callctl.call.parties import CallState
 from callctl.cluster.event import BindingStored
 from callctl.cluster.membership import Publish
 from callctl.engine.call_control import CallControl

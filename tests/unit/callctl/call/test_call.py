@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from callctl.call.branch import Branch
-from callctl.call.call import ELSEWHERE, Call, CallState
+from callctl.call.call import ELSEWHERE, Call
 from callctl.call.event import (
     AnswerCaller,
     BranchFailed,
@@ -29,6 +29,7 @@ from callctl.call.event import (
 )
 from callctl.call.itinerary import Target
 from callctl.call.leg import MOVES, Leg, LegState
+from callctl.call.parties import CallState
 from callctl.call.story import SENTENCES, CallRecord
 from callctl.model.build import desk_phone, iphone
 from callctl.model.device import Device
