@@ -46,10 +46,10 @@ class CallerIdentity:
 
     def asserted(self, domain: str) -> str | None:
         """P-Asserted-Identity for the next hop (RFC 3325); None if hidden or unknown."""
-        number = safe_text(self.number, DISPLAY_NUMBER_MAX)
+        number = _shown(self.number, DISPLAY_NUMBER_MAX)
         if self.anonymous or not number:
             return None
-        name = safe_text(self.display_name, DISPLAY_NAME_MAX)
+        name = _shown(self.display_name, DISPLAY_NAME_MAX)
         user = _NOT_IN_USER.sub(_escaped, number)
         return f"{quote(name)} <sip:{user}@{domain}>" if name else f"<sip:{user}@{domain}>"
 
@@ -129,15 +129,16 @@ def wants_privacy(request: Request) -> bool:
 def _from_inside(
     request: Request, cluster: Cluster, trunk: SipTrunk | None, device: Device | None
 ) -> CallerIdentity:
-    name, number, hidden = _read(request.from_)
-    if hidden:
+    sender = request.from_
+    if sender.uri.host.lower() == ANONYMOUS_HOST:
         return HIDDEN
+    number = sender.uri.user_unescaped or ""
     line = _line_of(number, cluster)
     if line is None:
-        return _safe(name, number)
+        return _safe(sender.display_name, number)
     shown = _configured(line, cluster, trunk, device)
     if shown is None:
-        return _safe(line.display_name or name, line.dn)
+        return _safe(line.display_name or sender.display_name, line.dn)
     return HIDDEN if shown.anonymous else _safe(shown.name, shown.number_for(line.dn))
 
 
@@ -220,7 +221,12 @@ def _read(address: NameAddr) -> tuple[str, str, bool]:
 
 
 def _safe(name: str, number: str) -> CallerIdentity:
-    return CallerIdentity(safe_text(name, DISPLAY_NAME_MAX), safe_text(number, DISPLAY_NUMBER_MAX))
+    return CallerIdentity(_shown(name, DISPLAY_NAME_MAX), _shown(number, DISPLAY_NUMBER_MAX))
+
+
+def _shown(text: str, octets_max: int) -> str:
+    # Cut text may end in a blank; without it another pass through here changes nothing.
+    return safe_text(text, octets_max).rstrip()
 
 
 def _escaped(match: re.Match[str]) -> str:

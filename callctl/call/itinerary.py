@@ -55,7 +55,7 @@ class Target:
 class Stage:
     """One number the call is offered to."""
 
-    __slots__ = ("ends_at", "forwarding", "legs", "number", "pilot", "trail")
+    __slots__ = ("asking", "ends_at", "forwarding", "legs", "number", "pilot", "trail")
 
     def __init__(
         self,
@@ -69,12 +69,13 @@ class Stage:
         self.pilot = pilot  # hunted through: no forwarding of the line, and nothing is missed
         self.trail = trail  # the numbers before it, and why each was left
         self.legs: list[Leg] = []
+        self.asking = 0  # mobility identities that are being looked for
         self.ends_at: Instant | None = None  # a member's time, or that before "no answer"
 
     @property
     def expects(self) -> bool:
         """True while an answer may come of one of its legs."""
-        return any(leg.expects for leg in self.legs)
+        return self.asking > 0 or any(leg.expects for leg in self.legs)
 
     @property
     def outcome(self) -> Cause:

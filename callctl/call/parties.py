@@ -191,6 +191,7 @@ class CallParties(Timed):
             return
         stage = reach.behind.stage
         assert stage is not None
+        stage.asking -= 1
         for leg, _ in target.legs:
             leg.behind = reach.behind
             leg.mobility = None
@@ -267,7 +268,9 @@ class CallParties(Timed):
     def _extend(self, leg: Leg, now: Instant, actions: list[CallAction]) -> None:
         """Call the user's mobility identity; the wait for the app ends for this call (OP-38)."""
         assert leg.mobility is not None
+        assert leg.stage is not None
         number, leg.mobility = leg.mobility, None
+        leg.stage.asking += 1
         self._cancel_branches(leg, None, now, actions)
         self.record.note(now, "extended", leg.name, number=number)
         leg.outcome = Cause.UNREGISTERED

@@ -5,15 +5,25 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Final
 
-from callctl.phone.phone_event import AttachPush
+from callctl.model.device import Platform
+from callctl.phone.phone_event import (
+    AttachPush,
+    PhoneOut,
+    PushArrived,
+    PushOpened,
+    PushRejected,
+)
 from callctl.phone.phone_settings import PhoneSettings
-from callctl.push.envelope import KEY_OCTETS, b64url
+from callctl.push.envelope import KEY_OCTETS, EnvelopeError, b64url
+from callctl.push.reader import ReadPush, read_push
 from callctl.push.sign_in import SignInRequest, SignOutRequest
 from sipstack.entropy import Entropy, token
+from sipstack.timing import MS, Instant
 
 TOKEN_OCTETS: Final = 32
 KEYS_MAX: Final = 3  # the newest, and those that pushes under way may still be sealed with
 VOIP_TOPIC: Final = ".voip"  # behind the bundle id, for the VoIP token
+TEAM_ID: Final = "CALLCTL000"  # of the app's maker at Apple, in front of the bundle id (RFC 8599)
 PROVIDERS: Final = {"APNS": "apns", "APNS:dev": "apns.dev", "FCM": "fcm", "FCM:dev": "fcm.dev"}
 
 
@@ -26,9 +36,7 @@ class PushIdentity:
         self._settings = settings
         self._entropy = entropy
         self.voip_token = token(entropy, TOKEN_OCTETS)
-        # FCM has one registration token for everything.
-        fcm = settings.subscriber_service.startswith("FCM")
-        self.message_token = None if fcm else token(entropy, TOKEN_OCTETS)
+        self.message_token = None if settings.one_token else token(entropy, TOKEN_OCTETS)
         self.keys: OrderedDict[str, bytes] = OrderedDict()  # by key id, the newest last
         self.renew_key()
 
@@ -37,6 +45,23 @@ class PushIdentity:
         self.keys[f"k{token(self._entropy, 4)}"] = self._entropy.octets(KEY_OCTETS)
         if len(self.keys) > KEYS_MAX:
             self.keys.popitem(last=False)
+
+    def open(self, push: PushArrived, now: Instant, out: PhoneOut) -> ReadPush | None:
+        """Open a push; None if it is not to be acted on, which is then noted."""
+        try:
+            if push.token not in (self.voip_token, self.message_token):
+                raise EnvelopeError("for a token that is not ours")
+            read = read_push(push.payload, push.token, self.keys)
+        except EnvelopeError as error:
+            out.append(PushRejected("unreadable", str(error)))
+            return None
+        if read.is_stale(self._settings.unix_ms_at_zero + now // MS):
+            out.append(PushRejected("stale", read.tracking_id))
+            return None
+        content = read.content
+        known = (None, None) if content is None else (content.event, content.call_uuid)
+        out.append(PushOpened(read.tracking_id, *known))
+        return read
 
     def sign_in(self) -> SignInRequest:
         """What a managed client tells its cluster."""
@@ -67,12 +92,11 @@ class PushIdentity:
         """What to hold at the partner cloud."""
         settings = self._settings
         service, app = settings.subscriber_service, settings.app
+        topic = app + VOIP_TOPIC if settings.platform is Platform.IOS else app
+        calls = AttachPush(self.voip_token, service, topic)
         if self.message_token is None:
-            return (AttachPush(self.voip_token, service, app),)
-        return (
-            AttachPush(self.voip_token, service, app + VOIP_TOPIC),
-            AttachPush(self.message_token, service, app),
-        )
+            return (calls,)
+        return calls, AttachPush(self.message_token, service, app)
 
     def contact_uri_params(self) -> tuple[str, ...]:
         """What a standard client registers with (RFC 8599 §4.1), in Apple's double form."""
@@ -81,4 +105,8 @@ class PushIdentity:
         if self.message_token is not None:
             prid = f"{self.voip_token}:voip&{self.message_token}:remote"
         provider = PROVIDERS[settings.subscriber_service]
-        return f"pn-provider={provider}", f"pn-param={settings.app}", f"pn-prid={prid}"
+        param = settings.app
+        if settings.platform is Platform.IOS:
+            kinds = "voip" if self.message_token is None else "remote&voip"
+            param = f"{TEAM_ID}.{settings.app}.{kinds}"
+        return f"pn-provider={provider}", f"pn-param={param}", f"pn-prid={prid}"

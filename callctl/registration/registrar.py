@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from callctl.model.cluster import Cluster
-from callctl.model.device import ClientType, Device, Platform
+from callctl.model.device import SUBSCRIBER_SERVICES, ClientType, Device, Platform
 from callctl.registration.binding import (
     Binding,
     BindingKey,
@@ -19,13 +19,14 @@ from callctl.registration.binding import (
 )
 from callctl.registration.push_binding import PushBinding, Stamp
 from sipstack.entropy import Entropy, token
+from sipstack.errors import SipSyntaxError
 from sipstack.message.instance import instance_of, reg_id_of
 from sipstack.message.message import Request
 from sipstack.message.nameaddr import NameAddr
 from sipstack.message.push_params import PushParams
 from sipstack.message.uri import Uri
 from sipstack.timing import SECOND, Instant
-from sipstack.transport.flow import Flow
+from sipstack.transport.flow import UNCONNECTED, WEBSOCKET, Flow
 from sipstack.transport.locate import DEFAULT_PORTS, is_numeric
 from sipstack.transport.rules import same_host
 
@@ -80,13 +81,18 @@ class _Wish:
 class Registrar:
     """Processes REGISTER requests of one node. It changes nothing itself: see `Registered`."""
 
-    __slots__ = ("_cluster", "_entropy", "_node", "_table")
+    __slots__ = ("_cluster", "_entropy", "_node", "_own", "_table")
 
     def __init__(self, cluster: Cluster, node: str, table: BindingTable, entropy: Entropy) -> None:
         self._cluster = cluster
         self._node = node
         self._table = table
         self._entropy = entropy
+        self._own = frozenset(
+            (listener.host, listener.port)
+            for each in cluster.nodes.values()
+            for listener in each.listeners
+        )
 
     def register(self, request: Request, user_id: str | None, flow: Flow, now: Instant) -> Outcome:
         """Judge one REGISTER of `user_id`; None where the cluster does not authenticate.
@@ -115,7 +121,7 @@ class Registrar:
         wishes = self._wishes(request, devices, current)
         if isinstance(wishes, Refused):
             return wishes
-        stored: list[Binding] = []
+        wanted: dict[BindingKey, Binding] = {}  # of two Contacts that are one binding, the last
         removed: list[Binding] = []
         push_stored: PushBinding | None = None
         push_removed: str | None = None
@@ -131,15 +137,20 @@ class Registrar:
             if not newest:
                 return Refused(500, why="REGISTER out of order")
             if wish.expires_s == 0:
+                wanted.pop(key, None)
                 if old is not None:
                     removed.append(old)
                 if wish.push is not None or not self._managed(wish.device):
                     push_removed = wish.device.name
                 continue
-            stored.append(self._binding(request, wish, key, old, dn, flow, stamp, now))
+            binding = self._binding(request, wish, key, old, dn, flow, stamp, now)
+            if self._leads_here(binding, wish.contact.uri):
+                return Refused(403, why="contact is a node of the cluster itself")
+            wanted[key] = binding
             # Without pn-prid it only asks which providers there are (RFC 8599 §4.1.2).
             if wish.push is not None and wish.push.pn_provider and wish.push.pn_prid:
                 push_stored = self._push_binding(wish.device, wish.push, stamp)
+        stored = list(wanted.values())
         changed = {binding.key for binding in (*stored, *removed)}
         kept = [binding for binding in current if binding.key not in changed]
         if len(kept) + len(stored) > self._cluster.service_parameters.contacts_per_device_max:
@@ -153,7 +164,13 @@ class Registrar:
         self, request: Request, devices: tuple[Device, ...], current: tuple[Binding, ...]
     ) -> list[_Wish] | Refused:
         parameters = self._cluster.service_parameters
-        contacts = request.contacts
+        try:
+            contacts = request.contacts
+        except SipSyntaxError:
+            # Too many to be read at all is the same fault as too many for a device.
+            if len(request.headers.values("contact")) <= parameters.contacts_per_device_max:
+                raise
+            return Refused(403, why="too many contacts in one REGISTER")
         if len(contacts) > parameters.contacts_per_device_max:
             return Refused(403, why="too many contacts in one REGISTER")
         wishes: list[_Wish] = []
@@ -190,7 +207,7 @@ class Registrar:
         parameters = self._cluster.service_parameters
         text = contact.params.get("expires")
         if text is not None and text.isascii() and text.isdigit():
-            wanted = int(text[:10])
+            wanted = int(text.lstrip("0")[:10] or "0")  # in 10 digits nothing is cut that matters
         elif request.headers.has("expires"):
             header = request.expires
             wanted = parameters.register_expires_default_s if header is None else header
@@ -246,6 +263,8 @@ class Registrar:
         supported = request.supported if instance is not None else []
         if wish.reg_id is not None and "outbound" in supported:
             outbound = True
+        elif flow.transport in WEBSOCKET:
+            outbound = True  # its Contact leads nowhere: it has nothing but its flow (RFC 7118 §5)
         if "gruu" in supported:
             gruu = f"sip:{request.to.uri.user}@{self._cluster.domain};gr={instance}"
         paths = request.headers.has("path")
@@ -270,6 +289,14 @@ class Registrar:
             gruu=gruu,
             stamp=stamp,
         )
+
+    def _leads_here(self, binding: Binding, contact: Uri) -> bool:
+        """True if what is sent to the device would come back to a node, and go round."""
+        flow = binding.flow
+        if flow is None:
+            host, port = contact.host_port()
+            return (host, port or DEFAULT_PORTS["TCP"]) in self._own
+        return flow.connection == UNCONNECTED and (flow.remote_host, flow.remote_port) in self._own
 
     def _crowded(self, kept: list[Binding], stored: list[Binding]) -> list[Binding]:
         """The oldest contacts of a device that now has more than it may have."""
@@ -306,6 +333,9 @@ class Registrar:
 
     def _push_binding(self, device: Device, push: PushParams, stamp: Stamp) -> PushBinding:
         service, platform = PROVIDERS[push.pn_provider]
+        chosen = device.subscriber_service  # RFC 8599 knows none of them: what was configured
+        if chosen is not None and SUBSCRIBER_SERVICES[chosen] is platform:
+            service = chosen
         return PushBinding(
             device_name=device.name,
             platform=platform,
@@ -316,7 +346,7 @@ class Registrar:
             voip_token=push.voip_token or push.message_token,
             message_token=push.message_token,
             custom_region=device.custom_region,
-            topic=push.pn_param,
+            topic=push.apple_topic if platform is Platform.IOS else push.pn_param,
             managed=False,
             stamp=stamp,
         )
@@ -335,7 +365,8 @@ class Registrar:
         paths = request.headers.all("path")
         if paths and "path" in request.supported:
             headers.extend(("Path", path) for path in paths)
-        if any(b.outbound for b in bindings if b.call_id == request.call_id):
+        mine = (b for b in bindings if b.call_id == request.call_id and b.reg_id is not None)
+        if "outbound" in request.supported and any(b.outbound for b in mine):
             headers.append(("Require", "outbound"))
         headers.append(("Supported", "path, outbound, gruu"))
         asked = [w.push.pn_provider for w in wishes if w.push is not None]
@@ -359,7 +390,12 @@ def _flow_to(contact: Uri, request: Request, arrived_on: Flow) -> Flow | None:
         (via.port or DEFAULT_PORTS["UDP"]) != arrived_on.remote_port
     )
     host, port = contact.host_port()
-    if behind_nat or (host != arrived_on.remote_host and not is_numeric(host)):
+    # A proxy on the way that gave a Path is the way back as well (RFC 3327 §5.3).
+    if (
+        behind_nat
+        or request.headers.has("path")
+        or (host != arrived_on.remote_host and not is_numeric(host))
+    ):
         return arrived_on
     if contact.transport not in (None, "udp"):
         return None

@@ -12,6 +12,8 @@ from sipstack.message.uri import Uri, unescape
 
 _CONTROL: Final = re.compile(r"%(?:[01][0-9A-Fa-f]|7[Ff])")
 
+_TOKEN_KINDS: Final = re.compile(r"\.(?:voip|remote)(?:&(?:voip|remote))*$")
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class PushParams:
@@ -51,9 +53,15 @@ class PushParams:
         return self._token("remote")
 
     @property
-    def topics(self) -> tuple[str, ...]:
-        """What pn-param names, one for each `&` part: Apple topics with their team id, or one."""
-        return tuple(self.pn_param.split("&")) if self.pn_param else ()
+    def apple_topic(self) -> str | None:
+        """The bundle id in an Apple pn-param, as `TEAM123456.org.example.app.remote&voip`.
+
+        Without the team id before it (§4.1) and the kinds of token behind it; None if that is all.
+        """
+        if not self.pn_param:
+            return None
+        bundle_id = self.pn_param.partition(".")[2]
+        return _TOKEN_KINDS.sub("", bundle_id) or None
 
     def _token(self, kind: str) -> str | None:
         if not self.pn_prid:

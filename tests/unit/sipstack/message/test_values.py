@@ -243,7 +243,7 @@ def test_two_apple_tokens_in_one_parameter() -> None:
     push = PushParams.of(uri)
     assert push is not None
     assert (push.voip_token, push.message_token) == ("aa", "bb")
-    assert push.topics == ("T.org.x.voip", "remote")
+    assert push.apple_topic == "org.x"
     assert "aa" not in repr(push)
 
 
