@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from callctl.model.trunk import TrunkDestination
+from callctl.model.trunk import SipTrunk, TrunkDestination
 from callctl.registration.binding import Binding
 
 if TYPE_CHECKING:
@@ -25,16 +25,17 @@ class Branch:
     """One copy of the INVITE, on one flow. Exactly one of binding and destination is set."""
 
     __slots__ = (
+        "answers",
         "binding",
         "call",
         "destination",
         "done",
         "fallback",
         "leg",
-        "sent",
         "state",
         "to_tag",
         "transaction",
+        "trunk",
     )
 
     def __init__(
@@ -42,17 +43,18 @@ class Branch:
         call: object,
         leg: Leg,
         binding: Binding | None,
-        destination: TrunkDestination | None = None,
+        way: tuple[SipTrunk, TrunkDestination] | None = None,
     ) -> None:
         self.call = call  # a `Call`, which knows this module, not the other way round
         self.leg = leg
         self.binding = binding
-        self.destination = destination
+        self.trunk: SipTrunk | None = None if way is None else way[0]
+        self.destination: TrunkDestination | None = None if way is None else way[1]
         self.state = BranchState.CALLING
         self.to_tag: str | None = None  # of the 2xx that was forwarded
         self.transaction: Any = None  # the engine's client transaction
         self.fallback: Any = None  # what the engine sends if the flow cannot be had
-        self.sent: Any = None  # to a trunk: the request as sent, for the answer to a challenge
+        self.answers = 0  # challenges of a peer that were answered
         self.done = False  # its transaction is over: nothing can come any more
 
     @property

@@ -23,6 +23,7 @@ from callctl.call.event import (
     CancelBranch,
     CountMobility,
     DeviceRegistered,
+    DoubtPeer,
     Forget,
     HangUp,
     MobilityOutcome,
@@ -231,6 +232,7 @@ class Call(CallParties):
         """A destination of a trunk does not take the call: the next, while none has rung."""
         leg = branch.leg
         self.record.note(now, "trunk-failed", leg.name, destination=str(branch.destination))
+        actions.append(DoubtPeer(branch))
         if not leg.rang and self._try_next(leg, now, actions):
             return
         leg.outcome = Cause.NO_ANSWER
@@ -239,7 +241,12 @@ class Call(CallParties):
         self._go_on_if_last(leg, now, actions)
 
     def _flow_lost(
-        self, leg: Leg, candidate: Candidate, now: Instant, actions: list[CallAction]
+        self,
+        leg: Leg,
+        candidate: Candidate,
+        now: Instant,
+        actions: list[CallAction],
+        lost_node: str | None = None,
     ) -> None:
         """The flow of an unanswered INVITE is gone: wait on, if the device may still come."""
         if leg.hopeful or leg.state is LegState.EXTENDED:
@@ -250,6 +257,9 @@ class Call(CallParties):
                 leg.enter(LegState.WAITING)
                 self.record.note(now, "flow-lost", leg.name)
                 self._park(leg, now)
+            newest, leg.newest = leg.newest, None
+            if newest is not None and newest.node != lost_node:
+                self._came(leg, newest, now, actions)
             return
         self.record.note(now, "failed", leg.name, status=candidate.status)
         leg.outcome = Cause.NO_ANSWER if leg.rang else Cause.UNREGISTERED
@@ -285,9 +295,10 @@ class Call(CallParties):
     def _came(self, leg: Leg, binding: Binding, now: Instant, actions: list[CallAction]) -> None:
         """A device of the call registered: give it the parked INVITE (CALL-02)."""
         self.record.note(now, "registered", leg.name, node=binding.node)
-        if leg.state is LegState.RINGING:
-            return
         known = leg.offered(binding)
+        if leg.state is LegState.RINGING:
+            leg.newest = None if known else binding  # should the flow it rings by be lost
+            return
         if known and not leg.hopeful:
             return
         if leg.state is LegState.WAITING:
@@ -341,7 +352,7 @@ class Call(CallParties):
                     # dead, the CANCEL's timer ends the copy.
                     branch.state = BranchState.ENDED
                     actions.append(CancelBranch(branch, None))
-                    self._flow_lost(leg, Candidate(480, None), now, actions)
+                    self._flow_lost(leg, Candidate(480, None), now, actions, node)
             if leg.state is LegState.WAITING and leg.pushed_node == node and not leg.repushed:
                 leg.repushed = True
                 actions.append(self._ring_push(leg))

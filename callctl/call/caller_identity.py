@@ -15,6 +15,7 @@ from callctl.model.cluster import Cluster
 from callctl.model.device import Device
 from callctl.model.line import ExternalPresentation, Line
 from callctl.model.trunk import SipTrunk
+from callctl.push.capability.by_release import shows_external_presentation
 from callctl.push.content import DISPLAY_NAME_MAX, DISPLAY_NUMBER_MAX, safe_text
 from sipstack.errors import SipSyntaxError
 from sipstack.message.grammar import quote
@@ -24,7 +25,8 @@ from sipstack.message.nameaddr import NameAddr
 ANONYMOUS: Final = "Anonymous"
 ANONYMOUS_HOST: Final = "anonymous.invalid"  # RFC 3323 §4.1.1.3
 HIDING: Final = frozenset({"id", "user", "header", "session"})  # RFC 3323 §4.2, RFC 3325 §9.3
-CLAIMS: Final = ("p-asserted-identity", "p-preferred-identity", "remote-party-id")
+ASSERTED: Final = "p-asserted-identity"
+CLAIMS: Final = (ASSERTED, "p-preferred-identity", "remote-party-id")
 """Headers in which a sender says who it is, beside From. Only a trusted peer is believed."""
 
 ASSERTED_MAX: Final = (
@@ -50,8 +52,8 @@ class CallerIdentity:
         if self.anonymous or not number:
             return None
         name = _shown(self.display_name, DISPLAY_NAME_MAX)
-        user = _NOT_IN_USER.sub(_escaped, number)
-        return f"{quote(name)} <sip:{user}@{domain}>" if name else f"<sip:{user}@{domain}>"
+        uri = f"<sip:{user_part(number)}@{domain}>"
+        return f"{quote(name)} {uri}" if name else uri
 
 
 HIDDEN: Final = CallerIdentity(ANONYMOUS, "", anonymous=True)
@@ -70,7 +72,7 @@ def caller_identity(
         device: the client's device, where it is known: its SIP profile may present another caller.
 
     A caller who asked for privacy is shown as nobody, whoever it is (CID-10).
-    Source: CID-03, CID-09, CID-10, CID-11, OP-16.
+    Source: CID-03, CID-04, CID-09, CID-10, CID-11, OP-16.
     """
     if wants_privacy(request):
         return HIDDEN
@@ -117,6 +119,11 @@ def headers_towards(
     return ()
 
 
+def user_part(number: str) -> str:
+    """`number` as the user part of a SIP URI, escaped where it must be (RFC 3261 §19.1.2)."""
+    return _NOT_IN_USER.sub(_escaped, number)
+
+
 def wants_privacy(request: Request) -> bool:
     """True if the sender asked not to be shown (RFC 3323 §4.2, RFC 3325 §9.3)."""
     return any(
@@ -137,9 +144,11 @@ def _from_inside(
     if line is None:
         return _safe(sender.display_name, number)
     shown = _configured(line, cluster, trunk, device)
-    if shown is None:
+    if shown is not None and shown.anonymous:
+        return HIDDEN
+    if shown is None or not shows_external_presentation(cluster.release):
         return _safe(line.display_name or sender.display_name, line.dn)
-    return HIDDEN if shown.anonymous else _safe(shown.name, shown.number_for(line.dn))
+    return _safe(shown.name, shown.number_for(line.dn))
 
 
 def _line_of(sender: str, cluster: Cluster) -> Line | None:
@@ -187,13 +196,15 @@ def _over_trunk(request: Request, cluster: Cluster, trunk: SipTrunk) -> CallerId
 def _shows_presentation(cluster: Cluster, trunk: SipTrunk) -> bool:
     if trunk.sip_profile is None or not cluster.service_parameters.display_external_presentation:
         return False
+    if not shows_external_presentation(cluster.release):
+        return False
     return cluster.sip_profiles[trunk.sip_profile].enable_external_presentation
 
 
 def _asserted(request: Request) -> tuple[str, str, bool] | None:
     """Name, number and whether hidden, by the first P-Asserted-Identity value with a number."""
     found: list[tuple[str, str, bool]] = []
-    for value in request.headers.values("p-asserted-identity")[:ASSERTED_MAX]:
+    for value in request.headers.values(ASSERTED)[:ASSERTED_MAX]:
         try:
             read = _read(NameAddr.parse(value, "P-Asserted-Identity"))
         except SipSyntaxError:

@@ -172,6 +172,13 @@ class CountMobility:
 
 
 @dataclass(frozen=True, slots=True)
+class DoubtPeer:
+    """The destination of this branch did not take the call: find out whether it is there."""
+
+    branch: Branch
+
+
+@dataclass(frozen=True, slots=True)
 class Forget:
     """The call and all its branches are over."""
 
@@ -185,5 +192,6 @@ CallAction: TypeAlias = (
     | AnswerCaller
     | HangUp
     | CountMobility
+    | DoubtPeer
     | Forget
 )

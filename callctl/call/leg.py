@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from callctl.call.branch import Branch, BranchState
 from callctl.model.device import Device
 from callctl.model.service_parameter import ServiceParameters
-from callctl.model.trunk import TrunkDestination
+from callctl.model.trunk import SipTrunk, TrunkDestination
 from callctl.push.kind import PushKind
 from callctl.registration.binding import Binding
 from callctl.registration.push_binding import PushBinding
@@ -79,13 +79,13 @@ class Leg:
         "branches",
         "cloud_failed",
         "declined",
-        "destinations",
         "device",
         "dn",
         "drop_at",
         "mobility",
         "mobility_at",
         "name",
+        "newest",
         "outcome",
         "parked",
         "probe_at",
@@ -100,7 +100,7 @@ class Leg:
         "state",
         "timer_c_at",
         "token_refused",
-        "try_s",
+        "ways",
     )
 
     def __init__(
@@ -126,8 +126,7 @@ class Leg:
         self.behind: Leg | None = None  # whose mobility identity this leg calls
         self.state = LegState.NEW
         self.branches: list[Branch] = []
-        self.destinations: deque[TrunkDestination] = deque()  # of a trunk, those not tried yet
-        self.try_s = 0  # how long each of them may be silent
+        self.ways: deque[tuple[SipTrunk, TrunkDestination]] = deque()  # out, not tried yet
         self.parked: ParkedCall | None = None
         self.pushes = 0  # ring pushes asked for: at most one, or two after a node was lost
         self.pushed_node: str | None = None  # active node named in the newest ring push
@@ -137,6 +136,7 @@ class Leg:
         self.cloud_failed = False
         self.declined = False
         self.rang = False
+        self.newest: Binding | None = None  # registered while it rings by another flow
         self.outcome: Cause | None = None  # why it ended without an answer
         self.ring_back_at: Instant | None = None
         self.drop_at: Instant | None = None

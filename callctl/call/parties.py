@@ -253,13 +253,13 @@ class CallParties(Timed):
         actions.append(Offer(branch))
 
     def _try_next(self, leg: Leg, now: Instant, actions: list[CallAction]) -> bool:
-        """Send the INVITE to the next destination of a trunk; False if there is none."""
-        if not leg.destinations:
+        """Send the INVITE to the next destination of its trunks; False if there is none."""
+        if not leg.ways:
             return False
-        destination = leg.destinations.popleft()
-        branch = Branch(self, leg, None, destination)
+        trunk, destination = way = leg.ways.popleft()
+        branch = Branch(self, leg, None, way)
         leg.branches.append(branch)
-        leg.probe_at = Instant(now + leg.try_s * SECOND)
+        leg.probe_at = Instant(now + trunk.try_s * SECOND)
         leg.timer_c_at = Instant(now + self._timer_c_ns)
         self.record.note(now, "trunk", leg.name, destination=str(destination))
         actions.append(Offer(branch))

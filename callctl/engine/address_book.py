@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from callctl.model.cluster import Cluster
-from callctl.model.node import Listener, Node
+from callctl.model.node import TRANSPORTS, Listener, Node
 from sipstack.message.uri import Uri
-from sipstack.transport.flow import RELIABLE, Flow
+from sipstack.transport.flow import RELIABLE, WEBSOCKET, Flow
 from sipstack.transport.locate import DEFAULT_PORTS
 
 
@@ -35,13 +35,16 @@ class AddressBook:
                 self._owners[each.fqdn.lower(), listener.port] = each.name
                 self._hosts.add(listener.host)
         self._sent_by: dict[str, str] = {}
-        for transport in ("UDP", "TCP", "TLS"):
-            found = self.node.listener(transport) or self.node.listeners[0]
+        for transport in TRANSPORTS:
+            found = self.node.listener(transport) or self.node.dialled
             self._sent_by[transport] = f"{host_text(found.host)}:{found.port}"
 
     @property
     def transports(self) -> tuple[str, ...]:
-        """Those we have a listener for, in the order in which we like to send."""
+        """Those by which we can reach others, in the order in which we like to send.
+
+        Over WebSocket only a client connects, so a contact of a browser cannot be dialled.
+        """
         return tuple(t for t in ("UDP", "TCP", "TLS") if self.node.listener(t) is not None)
 
     def sent_by(self, transport: str) -> str:
@@ -76,6 +79,8 @@ class AddressBook:
     def own_uri(self, user: str, flow: Flow) -> str:
         """A URI of this node for the peer at the other end of `flow`."""
         parameter = "" if flow.transport == "UDP" else f";transport={flow.transport.lower()}"
+        if flow.transport in WEBSOCKET:
+            parameter = ";transport=ws"  # secure or not (RFC 7118 §5.4)
         return f"sip:{user}@{self._sent_by[flow.transport]}{parameter};lr"
 
     def flow_to(self, node: Node) -> tuple[Flow, Listener]:
@@ -84,13 +89,16 @@ class AddressBook:
             theirs, ours = node.listener(transport), self.node.listener(transport)
             if theirs is not None and ours is not None:
                 return Flow(transport, ours.host, ours.port, theirs.host, theirs.port), theirs
-        theirs, ours = node.listeners[0], self.node.listeners[0]
+        theirs, ours = node.dialled, self.node.dialled
         return Flow(theirs.transport, ours.host, ours.port, theirs.host, theirs.port), theirs
 
     def flow_towards(self, host: str, port: int, transport: str) -> Flow | None:
-        """The flow to a peer at a numeric address; None without a listener for the transport."""
+        """The flow to a peer at a numeric address; None without a listener for the transport.
+
+        None for WebSocket too: a browser is reached over the connection it made, or not at all.
+        """
         ours = self.node.listener(transport)
-        if ours is None:
+        if ours is None or transport in WEBSOCKET:
             return None
         return Flow(transport, ours.host, ours.port, host, port)
 

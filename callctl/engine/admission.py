@@ -1,20 +1,25 @@
 """What a request is, who may send it, and which part of the node answers for it.
 
 Source: RFC 3261 §16.3 to §16.5 and §22 for the checks and their order; the design for who is
-trusted: nobody outside a dialog without a password, but another node of the cluster.
+trusted: nobody outside a dialog without a password, but another node of the cluster and the peer of
+a trunk. Such a peer reaches what is ours, never another peer.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from callctl.call.caller_identity import caller_identity
+from callctl.call.caller_identity import ANONYMOUS_HOST, ASSERTED, CLAIMS, caller_identity
 from callctl.engine.call_control import CallControl
 from callctl.engine.context import NodeContext, Out
 from callctl.engine.delivery import caller_end
 from callctl.engine.proxy import Proxy
 from callctl.engine.registry import Registry
 from callctl.engine.route_token import HOP, RouteToken
+from callctl.engine.trunk_peers import TrunkPeers
+from callctl.model.hunt_pilot import HuntPilot
+from callctl.model.line import Line
+from callctl.model.trunk import RoutePattern, SipTrunk
 from callctl.registration.authenticator import Authenticator, Challenged
 from sipstack.errors import SipSyntaxError
 from sipstack.message.message import Request
@@ -26,13 +31,25 @@ ALLOW: Final = (
     "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, MESSAGE, REFER, NOTIFY, INFO, UPDATE, PRACK, "
     "SUBSCRIBE, PUBLISH"
 )
+ALLOW_CALLS_ONLY: Final = "INVITE, ACK, CANCEL"  # what a hunt pilot or a trunk number takes
+CLAIMED: Final = (*CLAIMS, "x-push-call-uuid")
+"""Headers that only the cluster, or a trusted peer, may bring."""
+SEPARATORS: Final = str.maketrans("", "", "-.() ")  # RFC 3966 §5.1.1
 IN_DIALOG_ONLY: Final = frozenset({"BYE", "UPDATE", "PRACK", "INFO"})
 
 
 class Admission:
     """The door every request comes through."""
 
-    __slots__ = ("_authenticator", "_calls", "_cluster", "_context", "_proxy", "_registry")
+    __slots__ = (
+        "_authenticator",
+        "_calls",
+        "_cluster",
+        "_context",
+        "_peers",
+        "_proxy",
+        "_registry",
+    )
 
     def __init__(
         self, context: NodeContext, proxy: Proxy, calls: CallControl, registry: Registry
@@ -42,6 +59,7 @@ class Admission:
         self._proxy = proxy
         self._calls = calls
         self._registry = registry
+        self._peers = TrunkPeers(context)
         self._authenticator = Authenticator(
             context.cluster, context.name, context.entropy.octets(32)
         )
@@ -98,13 +116,19 @@ class Admission:
         if request.method == "OPTIONS" and token is None and request.uri.user is None:
             self._options(transaction, request, now, out)
             return
+        trunk = self._peers.trunk_of(flow, request.top_via.port)
         if token is None and self._context.book.names_us(request.uri):
             # Without our Route nothing tells that there is a dialog: a To tag alone must not get
             # a stranger past the password. A client that lost the Route is known by its flow.
-            authenticated = self._authenticated_in_dialog(transaction, request, flow, now, out)
+            authenticated = (
+                self._authenticated_in_dialog(transaction, request, flow, now, out)
+                if trunk is None
+                else self._peer_admitted(transaction, request, trunk, now, out)
+            )
             if authenticated is None:
                 return
             request = authenticated
+        request = without_claims(request, trunk)
         self._proxy.in_dialog(transaction, request, token, flow, now, out)
 
     def _initial(
@@ -115,7 +139,7 @@ class Admission:
         now: Instant,
         out: Out,
     ) -> None:
-        """A request outside any dialog, from a client that we do not know yet."""
+        """A request outside any dialog, from a client or peer that we do not know yet."""
         context = self._context
         answer = self._proxy.answer
         uri = request.uri
@@ -132,25 +156,55 @@ class Admission:
         if request.method in IN_DIALOG_ONLY:
             answer(transaction, request, 481, (), now, out)
             return
-        authenticated = self._authenticated(transaction, request, now, out)
+        trunk = self._peers.trunk_of(flow, request.top_via.port)
+        authenticated = (
+            self._authenticated(transaction, request, now, out)
+            if trunk is None
+            else self._peer_admitted(transaction, request, trunk, now, out)
+        )
         if authenticated is None:
             return
-        request = authenticated
+        request = without_claims(authenticated, trunk)
         if not ours or request.headers.has("route"):
             # Nothing leaves the cluster on a stranger's wish: no open relay.
             answer(transaction, request, 403, (), now, out)
             return
-        dn = self._dialled(request)
-        if dn not in self._cluster.lines:
+        number = self._dialled(request)
+        destination = self._cluster.destination(number)
+        if destination is None:
             answer(transaction, request, 404, (), now, out)
-        elif request.method == "INVITE":
-            self._calls.invite(transaction, request, dn, flow, now, out)
+        elif trunk is not None and isinstance(destination, RoutePattern):
+            # One peer's calls to another would be at our cost: no transit.
+            answer(transaction, request, 403, (), now, out)
+        elif request.method != "INVITE":
+            self._message(transaction, request, destination, trunk, flow, now, out)
+        elif trunk is None:
+            self._calls.invite(transaction, request, number, flow, now, out)
         else:
-            bindings = tuple(b for b in context.table.of_dn(dn, now) if context.lives(b))
-            end = caller_end(context, request, flow, now)
-            identity = caller_identity(request, self._cluster).asserted(self._cluster.domain)
-            asserted = () if identity is None else (("P-Asserted-Identity", identity),)
-            self._proxy.to_bindings(transaction, request, bindings, end, flow, asserted, now, out)
+            self._calls.invite(transaction, request, number, flow, now, out, trunk=trunk)
+
+    def _message(
+        self,
+        transaction: ServerTransaction,
+        request: Request,
+        destination: Line | HuntPilot | RoutePattern,
+        trunk: SipTrunk | None,
+        flow: Flow,
+        now: Instant,
+        out: Out,
+    ) -> None:
+        """A request other than INVITE for a number: to the devices of a line, as they are now."""
+        context, cluster = self._context, self._cluster
+        if not isinstance(destination, Line):
+            allow = (("Allow", ALLOW_CALLS_ONLY),)
+            self._proxy.answer(transaction, request, 405, allow, now, out)
+            return
+        found = context.table.of_dn(destination.dn, now)
+        bindings = tuple(binding for binding in found if context.lives(binding))
+        end = caller_end(context, request, flow, now)
+        identity = caller_identity(request, cluster, trunk).asserted(cluster.domain)
+        asserted = () if identity is None else (("P-Asserted-Identity", identity),)
+        self._proxy.to_bindings(transaction, request, bindings, end, flow, asserted, now, out)
 
     def _authenticated(
         self, transaction: ServerTransaction, request: Request, now: Instant, out: Out
@@ -166,10 +220,31 @@ class Admission:
         if not self._may_speak_as(request, verdict.user_id):
             answer(transaction, request, 403, (), now, out)
             return None
+        return self._without_credentials(request)
+
+    def _peer_admitted(
+        self,
+        transaction: ServerTransaction,
+        request: Request,
+        trunk: SipTrunk,
+        now: Instant,
+        out: Out,
+    ) -> Request | None:
+        """The request of a trunk's peer; None if the peer has still to prove who it is."""
+        challenged = self._peers.challenged(trunk, request, now)
+        if challenged is not None:
+            self._proxy.answer(
+                transaction, request, challenged.status, (challenged.header,), now, out
+            )
+            return None
+        return request if trunk.inbound is None else self._without_credentials(request)
+
+    def _without_credentials(self, request: Request) -> Request:
+        """A copy without what was for us, not for the called side (RFC 3261 §22.3)."""
         stripped = request.copy()
-        stripped.headers.remove("proxy-authorization")  # RFC 3261 §22.3
+        stripped.headers.remove("proxy-authorization")
         if self._cluster.service_parameters.invite_challenge_code == 401:
-            stripped.headers.remove("authorization")  # it was for us, not for the called side
+            stripped.headers.remove("authorization")
         return stripped
 
     def _authenticated_in_dialog(
@@ -187,19 +262,28 @@ class Admission:
         return self._authenticated(transaction, request, now, out)
 
     def _may_speak_as(self, request: Request, user_id: str) -> bool:
-        """True if From is a line of the authenticated user, or the user's own id."""
-        sender = request.from_.uri.user_unescaped
-        if sender == user_id:
+        """True if From is a line of the authenticated user, the user's own id, or nobody."""
+        uri = request.from_.uri
+        sender = uri.user_unescaped
+        if sender == user_id or uri.host.lower() == ANONYMOUS_HOST:
             return True
         devices = self._cluster.devices_of_user.get(user_id, ())
         return any(sender in device.lines for device in devices)
 
     def _dialled(self, request: Request) -> str:
-        """The directory number a Request-URI asks for; a GRUU or tel URI names one too."""
-        number = request.uri.user_unescaped or ""
-        if request.uri.scheme == "tel" or number not in self._cluster.lines:
-            number = "".join(c for c in number if c not in "-.() ")
-        return number
+        """The number a Request-URI asks for; a GRUU or tel URI names one too. "" for a stranger's.
+
+        A local number of a tel URI counts within its `phone-context` only (RFC 3966 §5.1.5).
+        """
+        uri = request.uri
+        number = uri.user_unescaped or ""
+        if uri.scheme != "tel" and self._cluster.destination(number) is not None:
+            return number
+        number = number.translate(SEPARATORS)
+        scope = uri.params.get("phone-context") if uri.scheme == "tel" else None
+        if scope is None or number.startswith("+") or scope.lower() == self._cluster.domain:
+            return number
+        return scope.translate(SEPARATORS) + number if scope.startswith("+") else ""
 
     def _options(
         self, transaction: ServerTransaction, request: Request, now: Instant, out: Out
@@ -248,3 +332,20 @@ class Admission:
                 return
             user_id = verdict.user_id
         self._registry.register(transaction, request, user_id, flow, now, out)
+
+
+def without_claims(request: Request, trunk: SipTrunk | None) -> Request:
+    """The request without what its sender may not say of itself (RFC 3325 §5).
+
+    A trusted peer's P-Asserted-Identity stays; its other claims are no standard between networks.
+    """
+    believed = trunk is not None and trunk.trust_identity
+    removed = [
+        key for key in CLAIMED if request.headers.has(key) and not (believed and key == ASSERTED)
+    ]
+    if not removed:
+        return request
+    stripped = request.copy()
+    for key in removed:
+        stripped.headers.remove(key)
+    return stripped

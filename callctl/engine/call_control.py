@@ -10,7 +10,12 @@ from typing import Final
 
 from callctl.call.branch import Branch, BranchState
 from callctl.call.call import Call, call_of
-from callctl.call.caller_identity import CallerIdentity, caller_identity
+from callctl.call.caller_identity import (
+    CallerIdentity,
+    caller_identity,
+    headers_towards,
+    identity_towards,
+)
 from callctl.call.event import (
     AnswerCaller,
     BranchFailed,
@@ -21,6 +26,7 @@ from callctl.call.event import (
     CancelBranch,
     CountMobility,
     DeviceRegistered,
+    DoubtPeer,
     Forget,
     HangUp,
     MobilityOutcome,
@@ -38,16 +44,18 @@ from callctl.call.itinerary import Cause, Onward
 from callctl.call.leg import Leg
 from callctl.call.parties import CallState
 from callctl.call.story import CallRecord
+from callctl.engine.calling_device import calling_device
 from callctl.engine.context import NodeContext, Out
 from callctl.engine.delivery import Outgoing, caller_end, send_copy, to_binding
 from callctl.engine.event import SendPush, WithdrawPush
-from callctl.engine.forwarding import returned
+from callctl.engine.forwarding import returned, without_claims
 from callctl.engine.history_info import with_history
 from callctl.engine.proxy import Proxy, Take
 from callctl.engine.targets import TargetFinder, WaitingCalls
+from callctl.engine.trunks import Trunks, to_trunk
 from callctl.engine.unwanted_dialog import hang_up
 from callctl.model.device import Device
-from callctl.model.trunk import SipTrunk
+from callctl.model.trunk import RoutePattern, SipTrunk
 from callctl.push.content import ActiveNode, CallContent
 from callctl.push.events import Outcome, PushOutcome, PushWithdrawn
 from callctl.push.intent import PushIntent
@@ -77,16 +85,23 @@ RESULTS: Final[dict[Outcome, PushResult | None]] = {
 class CallFacts:
     """What the engine keeps beside a call: its caller, and where it came from."""
 
-    __slots__ = ("arrived_on", "caller", "caller_end", "trunk", "video")
+    __slots__ = ("arrived_on", "caller", "caller_end", "device", "trunk", "video")
 
     def __init__(
-        self, caller: CallerIdentity, end: str, flow: Flow, video: bool, trunk: SipTrunk | None
+        self,
+        caller: CallerIdentity,
+        end: str,
+        flow: Flow,
+        video: bool,
+        trunk: SipTrunk | None,
+        device: Device | None,
     ) -> None:
         self.caller = caller
         self.caller_end = end
         self.arrived_on = flow
         self.video = video
         self.trunk = trunk  # that it came over
+        self.device = device  # that it came from, if it is one of ours
 
 
 def hunt_pilot_of(leg: Leg) -> str | None:
@@ -105,22 +120,24 @@ class CallControl:
         "_proxy",
         "_rings",
         "_take",
+        "_trunks",
         "calls",
         "mobility",
         "records",
         "waiting",
     )
 
-    def __init__(self, context: NodeContext, proxy: Proxy, take: Take) -> None:
+    def __init__(self, context: NodeContext, proxy: Proxy, trunks: Trunks, take: Take) -> None:
         self._context = context
         self._proxy = proxy
         self._take = take
+        self._trunks = trunks
         self._deadlines: DeadlineQueue[Call] = DeadlineQueue()
         self._rings: dict[str, tuple[Call, Leg]] = {}  # ring pushes without outcome, by intent id
         self.calls: dict[Call, CallFacts] = {}
         self.waiting = WaitingCalls()
         self.mobility: dict[MobilityOutcome, int] = {}
-        self._finder = TargetFinder(context, self.calls, self.waiting)
+        self._finder = TargetFinder(context, self.calls, self.waiting, trunks)
         self.records: deque[CallRecord] = deque(maxlen=RECORDS_MAX)
 
     def invite(
@@ -137,7 +154,8 @@ class CallControl:
         """A new call for a number that leads somewhere; `trunk` if it came over one."""
         context = self._context
         cluster = context.cluster
-        caller = caller_identity(request, cluster)
+        device = calling_device(context, request, flow, now)
+        caller = caller_identity(request, cluster, trunk, device)
         record = CallRecord(
             uuid4(context.entropy), request.call_id, context.name, caller.number, number, now
         )
@@ -156,6 +174,7 @@ class CallControl:
             flow,
             b"m=video" in request.body,
             trunk,
+            device,
         )
         target = self._finder.target(call, Onward(number, Cause.UNCONDITIONAL), now)
         self._perform(call, call.start(target, now), now, out)
@@ -195,7 +214,15 @@ class CallControl:
             self._perform(call, call.receive(PushEnded(leg, result), now), now, out)
 
     def responded(self, branch: Branch, response: Response, now: Instant, out: Out) -> None:
-        """A device answered."""
+        """A device or peer answered."""
+        if branch.trunk is not None and response.status in (401, 407):
+            again = self._trunks.answer_challenge(branch.transaction, response, branch.answers)
+            if again is not None:
+                branch.answers += 1
+                self._take(send_copy(self._context, branch, again, now), now, out)
+                return
+        if branch.trunk is None or not branch.trunk.trust_identity:
+            without_claims(response)
         call = call_of(branch)
         self._perform(call, call.receive(BranchResponded(branch, response), now), now, out)
 
@@ -267,6 +294,9 @@ class CallControl:
                         self._take(outputs, now, out)
                 case CountMobility(outcome):
                     self.mobility[outcome] = self.mobility.get(outcome, 0) + 1
+                case DoubtPeer(branch):
+                    if branch.trunk is not None and branch.destination is not None:
+                        self._trunks.doubt(branch.trunk, branch.destination, now)
                 case Forget():
                     self.calls.pop(call, None)
         if call.state is not CallState.PROCEEDING:
@@ -304,7 +334,28 @@ class CallControl:
     def _to_trunk(
         self, call: Call, branch: Branch, request: Request, facts: CallFacts
     ) -> Outgoing | None:
-        return None
+        """The INVITE for a destination of a trunk, with the identity the peer is to know."""
+        context, trunk, destination = self._context, branch.trunk, branch.destination
+        assert trunk is not None
+        assert destination is not None
+        cluster = context.cluster
+        number = branch.leg.dn
+        pattern = cluster.destination(number)
+        if isinstance(pattern, RoutePattern):
+            number = pattern.sent(number)
+        identity = identity_towards(
+            trunk, call.request, cluster, came_over=facts.trunk, device=facts.device
+        )
+        return to_trunk(
+            context,
+            request,
+            number,
+            trunk,
+            destination,
+            facts.caller_end,
+            facts.arrived_on,
+            asserted=headers_towards(identity, call.request, cluster.domain),
+        )
 
     def _push(self, call: Call, leg: Leg, kind: PushKind, now: Instant, out: Out) -> None:
         """Ask for one push, unless the device has signed out or its release knows no such push."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 from zlib import crc32
 
@@ -14,7 +14,10 @@ from callctl.engine.forwarding import Forwarder
 from callctl.engine.route_token import RouteTokens
 from callctl.model.cluster import Cluster
 from callctl.model.device import Device
-from callctl.push.features import PushFeatures, features_of
+from callctl.push.capability.capabilities import Capabilities
+from callctl.push.capability.capability import Switches
+from callctl.push.features import PushFeatures
+from callctl.push.kind import target_of
 from callctl.registration.binding import Binding, BindingTable
 from callctl.registration.push_binding import PushBinding, PushBindingTable
 from sipstack.entropy import Entropy
@@ -48,6 +51,11 @@ class NodeContext:
     membership: Membership
     tag_salt: str
     ignored: dict[str, int]  # by reason
+    capabilities: Capabilities = field(init=False)
+
+    def __post_init__(self) -> None:
+        cluster = self.cluster
+        self.capabilities = Capabilities(cluster.release, Switches.of(cluster.service_parameters))
 
     def ignore(self, reason: str, detail: str, out: Out) -> None:
         """Something goes no further: count it, and let the trace show it."""
@@ -84,13 +92,16 @@ class NodeContext:
         if not self.cluster.cloud.push_enabled or self.cluster.unrestricted:
             return None
         binding = self.push_bindings.get(device.name)
-        if binding is None or not binding.can_ring:
+        if binding is None:
             return None
-        return binding if self.features(binding).call_push else None
+        features = self.features(binding)
+        if not features.call_push or target_of(features.call_channel, binding) is None:
+            return None
+        return binding
 
     def features(self, binding: PushBinding) -> PushFeatures:
-        """What this release offers to the device."""
-        return features_of(self.cluster.release, binding.platform, binding.os_version)
+        """What this release offers to the device (GEN-10)."""
+        return self.capabilities.features(binding)
 
     def active_node(self, device: Device) -> str | None:
         """Where the device should register now (CMG-07)."""

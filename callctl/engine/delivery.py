@@ -122,15 +122,19 @@ def record_route(
     callee_end: str,
     arrived_on: Flow,
     leaves_on: Flow,
+    *,
+    always: bool = False,
 ) -> tuple[str, ...]:
     """Our Record-Route for a request that opens a dialog: one value, two where transports differ.
 
-    With two, each side sees a URI it can send to (RFC 5658 §3).
+    With two, each side sees a URI it can send to (RFC 5658 §3). `always`: whatever the service
+    parameter says, as between a phone and a trunk, which know nothing of one another.
     """
     if request.method not in ("INVITE", "SUBSCRIBE", "REFER", "NOTIFY"):
         return ()
     if (
-        context.cluster.service_parameters.record_route == "flows"
+        not always
+        and context.cluster.service_parameters.record_route == "flows"
         and not is_stream(arrived_on)
         and not is_stream(leaves_on)
     ):

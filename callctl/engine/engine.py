@@ -35,6 +35,8 @@ from callctl.engine.proxy import Proxy
 from callctl.engine.registry import Registry
 from callctl.engine.relay import Relay, RelayBranch
 from callctl.engine.route_token import RouteTokens
+from callctl.engine.trunk_monitor import TrunkProbe
+from callctl.engine.trunks import Trunks
 from callctl.model.cluster import Cluster
 from callctl.push.events import Outcome, PushOutcome
 from callctl.push.features import PushFeatures
@@ -67,6 +69,7 @@ class Engine:
         "_registry",
         "calls",
         "name",
+        "trunks",
     )
 
     def __init__(
@@ -114,8 +117,9 @@ class Engine:
             tag_salt=entropy.octets(8).hex(),
             ignored={},
         )
-        self._proxy = Proxy(context, self._take)
-        self.calls = CallControl(context, self._proxy, self._take)
+        self.trunks = Trunks(context, self._take)
+        self._proxy = Proxy(context, self.trunks, self._take)
+        self.calls = CallControl(context, self._proxy, self.trunks, self._take)
         self._registry = Registry(context, self._proxy, self.calls)
         self._admission = Admission(context, self._proxy, self.calls, self._registry)
 
@@ -125,6 +129,7 @@ class Engine:
         """Come into service, and ask the others what they know."""
         out: Out = []
         self._membership(self._context.membership.start(now), now, out)
+        self.trunks.start(now)
         out.append(Publish(SnapshotRequested(self.name)))
         return tuple(out)
 
@@ -168,6 +173,7 @@ class Engine:
         self._take(context.stack.advance(now), now, out)
         self.calls.advance(now, out)
         self._proxy.advance(now, out)
+        self.trunks.advance(now, out)
         self._membership(context.membership.advance(now), now, out)
         sweep_at = context.table.next_sweep()
         if sweep_at is not None and sweep_at <= now:
@@ -182,6 +188,7 @@ class Engine:
             context.stack.next_deadline(),
             self.calls.next_deadline(),
             self._proxy.next_deadline(),
+            self.trunks.next_deadline(),
             context.membership.next_deadline(),
             context.table.next_sweep(),
         ):
@@ -229,6 +236,7 @@ class Engine:
             **self._context.stack.counts(),
             **self.calls.counts(),
             **self._proxy.counts(),
+            **self.trunks.counts(),
         }
 
     # From the stack.
@@ -247,6 +255,8 @@ class Engine:
                     self.calls.responded(owner, output.response, now, out)  # type: ignore[union-attr]
                 elif type(owner) is RelayBranch:
                     self._proxy.responded(owner, output.response, now, out)  # type: ignore[union-attr]
+                elif type(owner) is TrunkProbe:
+                    self.trunks.responded(owner, output.response, now)  # type: ignore[union-attr]
             else:
                 self._take_rare(output, now, out)
 
@@ -265,6 +275,8 @@ class Engine:
                     self.calls.failed(owner, cause, now, out)
                 elif type(owner) is RelayBranch:
                     self._proxy.failed(owner, cause, now, out)
+                elif type(owner) is TrunkProbe:
+                    self.trunks.failed(owner, cause, now)
             case AckReceived(request, flow):
                 self._admission.ack(request, flow, now, out)
             case CancelReceived(invite, request):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 from zlib import crc32
 
+from callctl.call.caller_identity import CLAIMS
 from callctl.engine.address_book import AddressBook
 from sipstack.entropy import Entropy, token
 from sipstack.message.message import Request, Response, ensure_content_length
@@ -118,3 +119,11 @@ def returned(response: Response) -> Response:
     if not copy.headers.has("content-length"):
         ensure_content_length(copy)
     return copy
+
+
+def without_claims(response: Response) -> None:
+    """Take away who a device says it is: only the cluster and trusted peers may (RFC 3325 §5)."""
+    headers = response.headers
+    for key in CLAIMS:
+        if headers.has(key):
+            headers.remove(key)

@@ -21,6 +21,7 @@ from callctl.engine.event import (
 from callctl.push.cpns import Cpns
 from callctl.push.events import (
     AbandonPush,
+    ChannelAction,
     CpnsAction,
     PostPush,
     PushAnswered,
@@ -29,14 +30,19 @@ from callctl.push.events import (
     ServiceStarted,
     ServiceStopped,
     TokenChanged,
+    TokenFetched,
+    TokenFetchLost,
 )
 from callctl.push.events import Ignored as PushIgnored
 from sipstack.timing import Instant
 from sipstack.transaction.events import Ignored
 from sipstack.transport.flow import CloseFlow, Send
 
-NodeEvent: TypeAlias = EngineEvent | PushAnswered | PushLost | TokenChanged
-NodeAction: TypeAlias = Send | CloseFlow | Publish | PostPush | AbandonPush | LookUp | Ignored
+PushEvent: TypeAlias = PushAnswered | PushLost | TokenChanged | TokenFetched | TokenFetchLost
+NodeEvent: TypeAlias = EngineEvent | PushEvent
+NodeAction: TypeAlias = (
+    Send | CloseFlow | Publish | PostPush | AbandonPush | ChannelAction | LookUp | Ignored
+)
 
 
 class NodeCore:
@@ -59,7 +65,7 @@ class NodeCore:
 
     def receive(self, event: NodeEvent, now: Instant) -> tuple[NodeAction, ...]:
         """What an event leads to, in order."""
-        if isinstance(event, PushAnswered | PushLost | TokenChanged):
+        if isinstance(event, PushEvent):
             return self._from_cpns(self.cpns.receive(event, now), now)
         if isinstance(event, CpnsChanged):
             changed = ServiceStarted() if event.running else ServiceStopped()

@@ -12,7 +12,7 @@ from typing import Final
 from callctl.engine.context import NodeContext, Out
 from callctl.engine.delivery import Outgoing, record_route, send_copy, to_binding
 from callctl.engine.event import LookedUp, LookUp
-from callctl.engine.forwarding import returned
+from callctl.engine.forwarding import returned, without_claims
 from callctl.engine.relay import (
     AnswerBack,
     CancelRelayed,
@@ -23,6 +23,7 @@ from callctl.engine.relay import (
     RelayBranch,
 )
 from callctl.engine.route_token import DIALOG, RouteToken, tag_checksum
+from callctl.engine.trunks import Trunks
 from callctl.engine.unwanted_dialog import hang_up
 from callctl.registration.binding import Binding
 from sipstack.message.message import Request, Response
@@ -57,10 +58,11 @@ class _Waiting:
 class Proxy:
     """Relays of one node. `take` is given every output of the stack."""
 
-    __slots__ = ("_context", "_deadlines", "_lookups", "_take", "_waiting", "relays")
+    __slots__ = ("_context", "_deadlines", "_lookups", "_take", "_trunks", "_waiting", "relays")
 
-    def __init__(self, context: NodeContext, take: Take) -> None:
+    def __init__(self, context: NodeContext, trunks: Trunks, take: Take) -> None:
         self._context = context
+        self._trunks = trunks
         self._take = take
         self._deadlines: DeadlineQueue[Relay] = DeadlineQueue()
         self._lookups = 0
@@ -196,6 +198,13 @@ class Proxy:
 
     def responded(self, branch: RelayBranch, response: Response, now: Instant, out: Out) -> None:
         """A copy was answered."""
+        if response.status in (401, 407):  # peers of trunks challenge BYE and re-INVITE too
+            again = self._trunks.answer_challenge(branch.transaction, response, branch.answers)
+            if again is not None:
+                branch.answers += 1
+                self._take(send_copy(self._context, branch, again, now), now, out)
+                return
+        without_claims(response)
         self._perform(branch.relay, branch.relay.responded(branch, response, now), now, out)
 
     def failed(self, branch: RelayBranch, cause: str, now: Instant, out: Out) -> None:

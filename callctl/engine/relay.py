@@ -6,22 +6,26 @@ The response context of RFC 3261 §16 without devices, parking or pushes; those 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from callctl.call.best_response import Candidate, best
 from sipstack.message.message import Request, Response
 from sipstack.timing import Instant, Timed
 
+FLOW_FAILED_REASON: Final = 'SIP;cause=430;text="Flow failed"'
+"""Reason of the CANCEL from a node that leaves: the same INVITE may come by another (RFC 3326)."""
+
 
 class RelayBranch:
     """One copy of the request."""
 
-    __slots__ = ("done", "ended", "fallback", "relay", "to_tag", "transaction")
+    __slots__ = ("answers", "done", "ended", "fallback", "relay", "to_tag", "transaction")
 
     def __init__(self, relay: Relay) -> None:
         self.relay = relay
         self.transaction: Any = None  # the engine's client transaction
         self.fallback: Any = None  # what the engine sends if the flow cannot be had
+        self.answers = 0  # challenges of a trunk's peer that were answered
         self.ended = False  # a final answer came, or it was cancelled
         self.done = False  # nothing can come any more
         self.to_tag: str | None = None  # of the 2xx that was passed on
@@ -66,6 +70,7 @@ class Relay(Timed):
 
     __slots__ = (
         "_answered",
+        "_cancelled",
         "_candidates",
         "_flow_failed",
         "_timer_c_at",
@@ -85,6 +90,7 @@ class Relay(Timed):
         self.branches: list[RelayBranch] = []
         self.final: int | None = None  # status of the final response given
         self._answered: RelayBranch | None = None
+        self._cancelled = False  # within a dialog: the other side's answer is awaited
         self._candidates: list[Candidate] = []
         self._timer_c_ns = timer_c_ns
         self._timer_c_at: Instant | None = None
@@ -128,6 +134,8 @@ class Relay(Timed):
             # The sender's own timer has run out as well: a 408 would only be a stray (RFC 4320).
             return ()
         status = 408 if cause == "timeout" else self._flow_failed
+        if self._cancelled:
+            status = 487  # nothing came of the CANCEL either (RFC 3261 §9.1)
         self._candidates.append(Candidate(status, None))
         return self._finish_if_last()
 
@@ -138,9 +146,17 @@ class Relay(Timed):
         return all(each.done for each in self.branches)
 
     def cancelled(self, reason: str | None) -> tuple[RelayAction, ...]:
-        """The sender gave up."""
+        """The sender gave up.
+
+        Within a dialog there is one way on, and its answer may be under way: it has the last word,
+        or a dialog that two sides believe in would die of two answers (RFC 3261 §16.10).
+        """
         if self.final is not None:
             return ()
+        if self.request.to_tag is not None:
+            self._cancelled = True
+            waiting = [branch for branch in self.branches if not branch.ended]
+            return tuple(CancelRelayed(branch, reason) for branch in waiting)
         self._end(487)
         return (AnswerBack(487), *self._cancel_all(reason))
 
@@ -150,7 +166,7 @@ class Relay(Timed):
             return ()
         status = self._flow_failed if self._flow_failed == 430 else 503
         self._end(status)
-        return (AnswerBack(status), *self._cancel_all(None))
+        return (AnswerBack(status), *self._cancel_all(FLOW_FAILED_REASON))
 
     def advance(self, now: Instant) -> tuple[RelayAction, ...]:
         """Timer C: it rang for too long (RFC 3261 §16.8)."""

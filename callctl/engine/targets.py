@@ -12,6 +12,7 @@ from callctl.call.call import Call
 from callctl.call.itinerary import Cause, Onward, Target
 from callctl.call.leg import Leg, LegState
 from callctl.engine.context import NodeContext
+from callctl.engine.trunks import Trunks
 from callctl.model.device import Device, Platform
 from callctl.model.hunt_pilot import Distribution, HuntPilot
 from callctl.model.line import Line
@@ -62,14 +63,19 @@ class WaitingCalls:
 class TargetFinder:
     """Finds the parties of a number at one node."""
 
-    __slots__ = ("_calls", "_context", "_waiting")
+    __slots__ = ("_calls", "_context", "_trunks", "_waiting")
 
     def __init__(
-        self, context: NodeContext, calls: Collection[Call], waiting: WaitingCalls
+        self,
+        context: NodeContext,
+        calls: Collection[Call],
+        waiting: WaitingCalls,
+        trunks: Trunks,
     ) -> None:
         self._context = context
         self._calls = calls
         self._waiting = waiting
+        self._trunks = trunks
 
     def target(self, call: Call, onward: Onward, now: Instant) -> Target:
         """What a number leads to, for one call: parties it has not been offered to yet."""
@@ -80,7 +86,7 @@ class TargetFinder:
             case HuntPilot():
                 return self._hunt(call, destination, now)
             case RoutePattern():
-                return self._outside(call, destination, onward.number)
+                return self._outside(destination, onward.number)
         call.record.note(now, "no-such-line", dn=onward.number)
         return Target(onward.number, [], refusal=404)
 
@@ -101,8 +107,15 @@ class TargetFinder:
                 legs += found
         return Target(pilot.dn, legs, pilot=pilot)
 
-    def _outside(self, call: Call, pattern: RoutePattern, number: str) -> Target:
-        return Target(number, [])
+    def _outside(self, pattern: RoutePattern, number: str) -> Target:
+        """One leg over the trunks of a pattern; each of their destinations is a way to try."""
+        trunks = self._context.cluster.trunks
+        names = " and ".join(pattern.trunks)
+        leg = Leg(None, None, number, name=f"trunk {names}")
+        for name in pattern.trunks:
+            trunk = trunks[name]
+            leg.ways.extend((trunk, destination) for destination in self._trunks.order(trunk))
+        return Target(number, [(leg, ())])
 
     def _devices(
         self,

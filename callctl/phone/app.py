@@ -8,16 +8,18 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Final
 
-from callctl.phone.app_call import AppCall, Phase
+from callctl.phone.app_call import GONE, VIEW_ENDS, AppCall, Phase, view_end
 from callctl.phone.call_view import CallView
 from callctl.phone.event import (
     CallAnswered,
+    CallConfirmed,
     CallEnded,
     CallRinging,
     EndCause,
     IncomingCall,
     Registered,
     RegistrationFailed,
+    RegistrationLost,
     UserAgentAction,
 )
 from callctl.phone.operating_system import AppState, OperatingSystem
@@ -27,31 +29,21 @@ from callctl.phone.phone_event import (
     PhoneOut,
     PhoneRang,
     PushArrived,
-    PushOpened,
     PushRejected,
     ViewEnd,
 )
 from callctl.phone.phone_settings import NO_INVITE_NS, PhoneSettings
 from callctl.phone.push_identity import PushIdentity
 from callctl.phone.settings import Registrar
-from callctl.phone.user_agent import UserAgent
+from callctl.phone.user_agent import UserAgent, flow_failed
 from callctl.push.content import ActiveNode, CallContent
-from callctl.push.envelope import EnvelopeError
 from callctl.push.kind import PushKind
-from callctl.push.reader import ReadPush, read_push
 from sipstack.entropy import Entropy, uuid4
-from sipstack.timing import MS, Instant
+from sipstack.timing import Instant
 from sipstack.transaction.events import Ignored
 
 PAST_MAX: Final = 200  # calls that are over and whose UUID is remembered
 DECLINED: Final = 603
-GONE: Final = 480  # for an INVITE whose call is over on this phone
-
-VIEW_ENDS: Final = {
-    PushKind.MISSED: ViewEnd.UNANSWERED,
-    PushKind.ANSWERED_ELSEWHERE: ViewEnd.ANSWERED_ELSEWHERE,
-    PushKind.CANCELLED: ViewEnd.REMOTE_ENDED,
-}
 
 
 class App:
@@ -103,40 +95,33 @@ class App:
 
     # Pushes
 
-    def read(self, push: PushArrived, now: Instant, out: PhoneOut) -> ReadPush | None:
-        """Open a push; None if it is not to be acted on, which is then noted."""
-        tokens = (self._identity.voip_token, self._identity.message_token)
-        try:
-            if push.token not in tokens:
-                raise EnvelopeError("for a token that is not ours")
-            read = read_push(push.payload, push.token, self._identity.keys)
-        except EnvelopeError as error:
-            out.append(PushRejected("unreadable", str(error)))
-            return None
-        content = read.content
-        kind = None if content is None else content.event
-        call_uuid = None if content is None else content.call_uuid
-        if read.is_stale(self._settings.unix_ms_at_zero + now // MS):
-            out.append(PushRejected("stale", read.tracking_id))
-            return None
-        out.append(PushOpened(read.tracking_id, kind, call_uuid))
-        return read
-
     def receive_push(self, push: PushArrived, now: Instant, out: PhoneOut) -> None:
         """A push that runs the app's code: VoIP on iOS, data on Android."""
-        read = self.read(push, now, out)
+        read = self._identity.open(push, now, out)
         if read is None:
-            self._view.flash(AppCall(uuid4(self._entropy), "", ""), ViewEnd.FAILED, now, out)
+            self._flash_failed(now, out)
         elif read.content is None:
             call = AppCall(uuid4(self._entropy), "", "")
             call.named = False
             self._announced(call, None, now, out)
-        elif read.content.event is PushKind.INCOMING:
-            self._ring_push(read.content, now, out)
-        elif read.content.event in VIEW_ENDS:
-            self._second_push(read.content, now, out)
+        elif not self.receive_content(read.content, now, out):
+            # A message on the one channel of an old system or of FCM is shown, and no more
+            # (MODE-14). On the VoIP channel of iOS 13 it is a mistake that the app covers.
+            self._view.message(read.content, push.collapse_id, now, out)
+            self._flash_failed(now, out)
+
+    def receive_content(self, content: CallContent, now: Instant, out: PhoneOut) -> bool:
+        """Act on a push about a call. False if it is about something else."""
+        if content.event is PushKind.INCOMING:
+            self._ring_push(content, now, out)
+        elif content.event in VIEW_ENDS:
+            self._second_push(content, now, out)
         else:
-            out.append(Ignored("push of no call", read.content.event.value))
+            return False
+        return True
+
+    def _flash_failed(self, now: Instant, out: PhoneOut) -> None:
+        self._view.flash(AppCall(uuid4(self._entropy), "", ""), ViewEnd.FAILED, now, out)
 
     def open_call(self, content: CallContent, now: Instant, out: PhoneOut) -> None:
         """The owner tapped the message about a call (CHN-05)."""
@@ -148,17 +133,19 @@ class App:
         known = self.calls.get(uuid)
         if known is None and uuid in self._past:
             # Late: it was answered or over before the cloud was that far (CALL-17).
-            self._view.flash(_call_of(content), self._past[uuid], now, out)
+            self._view.flash(AppCall.of(content), self._past[uuid], now, out)
             out.append(PushRejected("duplicate", uuid))
         elif known is None:
-            self._announced(_call_of(content), content.active_node, now, out)
+            self._announced(AppCall.of(content), content.active_node, now, out)
         else:
             self._view.show(known, now, out)
             node = content.active_node
-            if known.phase is Phase.WAITING and node is not None and node != known.node:
+            if node is not None and node != known.node and not known.confirmed:
                 # The node of the push before has gone out of service meanwhile.
                 known.node = node
-                self._reach(node, now, out)
+                if known.phase is Phase.WAITING or not self._registered_at(node, out):
+                    self._let_go(known, now, out)
+                    self._reach(node, now, out)
             elif known.pushed:
                 out.append(PushRejected("duplicate", uuid))
             known.pushed = True
@@ -170,18 +157,18 @@ class App:
         call.pushed = True
         call.node = node
         self.calls[call.uuid] = call
-        self._view.show(call, now, out)
-        self._plan(call, now)
+        self._show(call, now, out)
         self._reach(node, now, out)
 
     def _second_push(self, content: CallContent, now: Instant, out: PhoneOut) -> None:
         uuid, reason = content.call_uuid, VIEW_ENDS[content.event]
         call = self.calls.get(uuid)
         if call is None:
-            before = self._past.get(uuid)
-            call = _call_of(content)
-            self._view.flash(call, before or reason, now, out)
-            if before is None:
+            before = self._past.get(uuid, ViewEnd.FAILED)  # given up, or never heard of
+            call = AppCall.of(content)
+            told = before is not ViewEnd.FAILED
+            self._view.flash(call, before if told else reason, now, out)
+            if not told:
                 self._past[uuid] = reason
                 self._note_missed(call, reason, now, out)
             return
@@ -218,6 +205,10 @@ class App:
             return
         self.take(self._agent.register(now, first), now, out)
 
+    def _registered_at(self, node: ActiveNode, out: PhoneOut) -> bool:
+        registered = self._agent.registered
+        return registered is not None and registered == self._registrar_of(node, out)
+
     def _registrar_of(self, node: ActiveNode, out: PhoneOut) -> Registrar | None:
         """The address of a node by the one transport that we speak."""
         transport = self._settings.agent.transport
@@ -232,6 +223,23 @@ class App:
         out.append(ActiveNodeUnusable(node.fqdn, node.transport))
         return None
 
+    def _let_go(self, call: AppCall, now: Instant, out: PhoneOut) -> None:
+        """Its INVITE will come by another flow; its owner goes on seeing it ring."""
+        if call.phase is not Phase.WAITING and call.sip_call is not None:
+            if call.phase is Phase.ANSWERED:
+                call.wish = 200
+            sip_call, call.sip_call = call.sip_call, None
+            call.enter(Phase.WAITING)
+            self.take(self._agent.let_go(sip_call, now), now, out)
+
+    def _flow_lost(self, now: Instant, out: PhoneOut) -> None:
+        """The way to the node is gone: calls that ring by it have to be fetched by another."""
+        calls = [c for c in self.calls.values() if c.pushed and not c.confirmed]
+        for call in calls:
+            self._let_go(call, now, out)
+        if calls:
+            self._reach(None, now, out)
+
     def _wait_for_invites(self, now: Instant) -> None:
         for call in self.calls.values():
             if call.phase is Phase.WAITING:
@@ -240,13 +248,16 @@ class App:
     # The owner
 
     def answer(self, call: AppCall, now: Instant, out: PhoneOut) -> None:
-        """Pick up, as soon as the INVITE is here."""
+        """Pick up, as soon as the INVITE is here; on an unlocked phone the app opens (Table A2)."""
         call.answer_at = None
         if call.phase is Phase.WAITING:
             call.wish = 200
-            self._view.answered(call, now)
-        elif call.phase is Phase.RINGING and call.sip_call is not None:
-            self._view.answered(call, now)
+        elif call.phase is not Phase.RINGING or call.sip_call is None:
+            return
+        self._view.answered(call, now)
+        if not self._system.closed:
+            self._system.come_forward(out, by_itself=False)
+        if call.sip_call is not None:
             self.take(self._agent.answer(call.sip_call, now), now, out)
 
     def decline(self, call: AppCall, status: int, now: Instant, out: PhoneOut) -> None:
@@ -267,10 +278,11 @@ class App:
         else:
             self.decline(call, DECLINED, now, out)
 
-    def _plan(self, call: AppCall, now: Instant) -> None:
-        """When the owner will act, counted from the moment the call was shown."""
+    def _show(self, call: AppCall, now: Instant, out: PhoneOut) -> None:
+        """Let the owner know. When the owner will act counts from the moment the call is shown."""
+        self._view.show(call, now, out)
         after_ns = self._settings.agent.answer.after_ns
-        if after_ns is not None:
+        if call.shown and after_ns is not None:
             call.answer_at = Instant(now + after_ns)
 
     def _act(self, call: AppCall, status: int, now: Instant, out: PhoneOut) -> None:
@@ -288,6 +300,8 @@ class App:
             match action:
                 case Registered():
                     self._wait_for_invites(now)
+                case RegistrationLost():
+                    self._flow_lost(now, out)
                 case RegistrationFailed():
                     self._no_invite(tuple(self.calls.values()), now, out)
                 case IncomingCall():
@@ -301,6 +315,10 @@ class App:
                     if call is not None:
                         call.enter(Phase.ANSWERED)
                         out.append(PhoneAnswered(call.uuid, number))
+                case CallConfirmed(number):
+                    call = self._by_number(number)
+                    if call is not None:
+                        call.confirmed = True
                 case CallEnded():
                     self._call_ended(action, now, out)
 
@@ -316,15 +334,19 @@ class App:
         if call is None:
             call = AppCall(uuid or uuid4(self._entropy), invite.caller_name, invite.caller_number)
             self.calls[call.uuid] = call
-            self._view.show(call, now, out)
-            self._plan(call, now)
         elif call.sip_call is not None:
             self.take(self._agent.decline(invite.call, now, 482), now, out)
             return
         call.sip_call = invite.call
         call.enter(Phase.RINGING)
+        if not (call.caller_name or call.caller_number):
+            # The push did not say, as before CID-01 and on Android; the INVITE does.
+            call.caller_name, call.caller_number = invite.caller_name, invite.caller_number
+            self._view.name(call, out)
         if self._settings.comes_to_front:
-            self._system.set_screen(False, None, False, now, out)
+            self._system.come_forward(out, by_itself=True)
+        if not call.shown:
+            self._show(call, now, out)
         if call.wish is not None:
             self._act(call, call.wish, now, out)
 
@@ -332,7 +354,6 @@ class App:
         """The oldest call that a content-free push announced; now it has a caller."""
         for call in self.calls.values():
             if not call.named and call.phase is Phase.WAITING:
-                call.caller_name, call.caller_number = invite.caller_name, invite.caller_number
                 return call
         return None
 
@@ -340,7 +361,11 @@ class App:
         call = self._by_number(ended.call)
         if call is None:
             return
-        reason = _view_end(ended, answered=call.phase is Phase.ANSWERED)
+        if call.pushed and ended.cause is EndCause.CANCELLED and flow_failed(ended.reason):
+            call.sip_call = None  # its node leaves; the flow ends next, and brings us elsewhere
+            call.enter(Phase.WAITING)
+            return
+        reason = view_end(ended, answered=call.phase is Phase.ANSWERED)
         if call.hidden is None:
             self._note_missed(call, reason, now, out)
         self._view.hide(call, reason, now, out)
@@ -384,23 +409,3 @@ class App:
         """When `advance` has something to do."""
         times = [call.next_deadline() for call in self.calls.values()]
         return min((at for at in times if at is not None), default=None)
-
-
-def _call_of(content: CallContent) -> AppCall:
-    return AppCall(content.call_uuid, content.display_name or "", content.display_number or "")
-
-
-def _view_end(ended: CallEnded, *, answered: bool) -> ViewEnd:
-    """CallKit's word for the end of a call."""
-    match ended.cause:
-        case EndCause.CANCELLED:
-            # RFC 3326 §3.1: a CANCEL with cause 200 says that another device answered.
-            elsewhere = "cause=200" in (ended.reason or "").replace(" ", "").lower()
-            return ViewEnd.ANSWERED_ELSEWHERE if elsewhere else ViewEnd.UNANSWERED
-        case EndCause.REMOTE_HUNG_UP:
-            return ViewEnd.REMOTE_ENDED if answered else ViewEnd.UNANSWERED
-        case EndCause.HUNG_UP:
-            return ViewEnd.OWNER
-        case EndCause.REFUSED:
-            return ViewEnd.UNANSWERED if ended.status == GONE else ViewEnd.FAILED
-    return ViewEnd.FAILED

@@ -70,6 +70,14 @@ class CallKit:
             self._calls.popitem(last=False)
         return True
 
+    def name(self, call_uuid: str, caller_name: str, caller_number: str) -> bool:
+        """The caller becomes known after the report. True if the call is on the screen."""
+        call = self._calls.get(call_uuid)
+        if call is None or not call.active:
+            return False
+        call.caller_name, call.caller_number = caller_name, caller_number
+        return True
+
     def answered(self, call_uuid: str, now: Instant) -> None:
         """The owner pressed the button to answer."""
         call = self._calls.get(call_uuid)

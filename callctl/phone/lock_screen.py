@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
-from callctl.phone.phone_event import NotificationShown, PhoneOut
+from callctl.phone.phone_event import NotificationShown, NotificationWithheld, PhoneOut
 from sipstack.timing import Instant
 
 NOTIFICATIONS_MAX: Final = 200
@@ -19,32 +19,53 @@ class Notification:
     shown_at: Instant
     title: str
     text: str
-    collapse_id: str | None = None  # a later one of the same id takes its place
-    call_uuid: str | None = None
+    # A later one of the same identifier takes its place: the collapse id of a push, or a name that
+    # the app chose.
+    identifier: str | None = None
+    call_uuid: str | None = None  # the call it is about
+    opens: bool = False  # a tap fetches that call
 
 
 class LockScreen:
-    """What the owner can read without opening an app; the newest last."""
+    """What the owner can read without opening an app; the newest last.
 
-    __slots__ = ("notifications",)
+    `allowed` is the switch for notifications of this app in the settings of the phone (MODE-17).
+    """
+
+    __slots__ = ("allowed", "notifications")
 
     def __init__(self) -> None:
         self.notifications: deque[Notification] = deque(maxlen=NOTIFICATIONS_MAX)
+        self.allowed = True
 
     def show(self, notification: Notification, out: PhoneOut) -> None:
-        """Add a notification, in place of an older one of the same collapse id."""
-        if notification.collapse_id is not None:
-            for shown in tuple(self.notifications):
-                if shown.collapse_id == notification.collapse_id:
-                    self.notifications.remove(shown)
+        """Add a notification, in place of an older one of the same identifier."""
+        if not self.allowed:
+            out.append(NotificationWithheld(notification.text))
+            return
+        replaces = self.withdraw(notification.identifier)
         self.notifications.append(notification)
-        out.append(
-            NotificationShown(notification.title, notification.text, notification.collapse_id)
-        )
+        out.append(NotificationShown(notification.title, notification.text, replaces))
 
-    def newest_call(self) -> Notification | None:
-        """The newest notification about a call, which a tap would open."""
-        for notification in reversed(self.notifications):
-            if notification.call_uuid is not None:
-                return notification
-        return None
+    def withdraw(self, identifier: str | None) -> bool:
+        """Take one out of the list. True if it was there."""
+        for shown in tuple(self.notifications):
+            if identifier is not None and shown.identifier == identifier:
+                self.notifications.remove(shown)
+                return True
+        return False
+
+    def about(self, call_uuid: str, text: str) -> bool:
+        """True if the owner can read this text about a call."""
+        return any(it.call_uuid == call_uuid and it.text == text for it in self.notifications)
+
+    def tap(self) -> Notification | None:
+        """The owner taps the newest call that can be fetched, else the newest of all.
+
+        A notification is gone once it was tapped. None: there is nothing to tap.
+        """
+        shown = self.notifications
+        newest = next((it for it in reversed(shown) if it.opens), shown[-1] if shown else None)
+        if newest is not None:
+            shown.remove(newest)
+        return newest

@@ -5,6 +5,7 @@ Source: MODE-01, MODE-02, MODE-14, MODE-23; Apple, "Responding to VoIP Notificat
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from enum import Enum
 from typing import Final, NamedTuple
@@ -58,7 +59,7 @@ class OperatingSystem:
 
     __slots__ = (
         "_occupied",
-        "_report_at",
+        "_reports_due",
         "_settings",
         "_suspend_at",
         "_wakes",
@@ -80,13 +81,18 @@ class OperatingSystem:
         self.handed_over: list[PushArrived] = []
         self._occupied = False
         self._suspend_at: Instant | None = None
-        self._report_at: Instant | None = None  # a call has to be reported before
+        self._reports_due: deque[Instant] = deque()  # each VoIP push has to be reported before
         self._wakes: list[_Wake] = []
 
     @property
     def suspended(self) -> bool:
         """The mode of the client: suspended if any one switch says so (MODE-02)."""
         return self.off_screen or self.locked or self.screen_off
+
+    @property
+    def closed(self) -> bool:
+        """True if the phone is locked or dark: a call takes the whole screen then."""
+        return self.locked or self.screen_off
 
     @property
     def running(self) -> bool:
@@ -102,6 +108,16 @@ class OperatingSystem:
         if before:
             out.append(ModeChanged(False))
         self._to_front(out)
+
+    def come_forward(self, out: PhoneOut, *, by_itself: bool) -> None:
+        """The app that runs takes the screen, as far as a locked phone lets it."""
+        before = self.suspended
+        self.off_screen = self.screen_off = False
+        if self.suspended:
+            return
+        if before:
+            out.append(ModeChanged(False))
+        self._to_front(out, by_itself=by_itself)
 
     def set_screen(
         self,
@@ -126,14 +142,15 @@ class OperatingSystem:
             if not self._occupied:
                 self._suspend_at = Instant(now + self._settings.grace_ns)
 
-    def close_app(self, cause: str, out: PhoneOut) -> None:
+    def close_app(self, cause: str, out: PhoneOut, *, by_system: bool = False) -> None:
         """The app's process ends."""
         if self.state is AppState.NOT_RUNNING:
             return
         self._enter(AppState.NOT_RUNNING)
-        self._suspend_at = self._report_at = None
+        self._suspend_at = None
+        self._reports_due.clear()
         self._occupied = False
-        out.append(AppTerminated(cause))
+        out.append(AppTerminated(cause, by_system))
 
     # What the app says
 
@@ -144,8 +161,9 @@ class OperatingSystem:
         self._occupied = occupied
 
     def call_reported(self) -> None:
-        """CallKit knows of a call, as it must after each VoIP push."""
-        self._report_at = None
+        """CallKit was told of a call, as it must be once for each VoIP push."""
+        if self._reports_due:
+            self._reports_due.popleft()
 
     # The three doors
 
@@ -160,9 +178,9 @@ class OperatingSystem:
 
     def advance(self, now: Instant, out: PhoneOut) -> None:
         """Wake, suspend or end the app, as is due."""
-        if self._report_at is not None and now >= self._report_at:
+        if self._reports_due and now >= self._reports_due[0]:
             self.withholds_voip = True
-            self.close_app("VoIP push without a call", out)
+            self.close_app("VoIP push without a call", out, by_system=True)
         if self._suspend_at is not None and now >= self._suspend_at:
             self._suspend_at = None
             if not self._occupied:
@@ -180,7 +198,9 @@ class OperatingSystem:
 
     def next_deadline(self) -> Instant | None:
         """When `advance` has something to do."""
-        times = [at for at in (self._report_at, self._suspend_at) if at is not None]
+        times = [] if self._suspend_at is None else [self._suspend_at]
+        if self._reports_due:
+            times.append(self._reports_due[0])
         if self._wakes:
             times.append(self._wakes[0].at)
         return min(times, default=None)
@@ -189,7 +209,7 @@ class OperatingSystem:
         """What is alive; all zero at rest."""
         return {
             "wakes": len(self._wakes),
-            "reports_due": int(self._report_at is not None),
+            "reports_due": len(self._reports_due),
             "pushes_unread": len(self.handed_over),
         }
 
@@ -197,10 +217,10 @@ class OperatingSystem:
 
     def _hand_over(self, push: PushArrived, now: Instant) -> None:
         self.handed_over.append(push)
-        if push.push_type == "voip" and self._settings.must_report and self._report_at is None:
-            self._report_at = Instant(now + self._settings.report_deadline_ns)
+        if push.push_type == "voip" and self._settings.must_report:
+            self._reports_due.append(Instant(now + self._settings.report_deadline_ns))
 
-    def _to_front(self, out: PhoneOut) -> None:
+    def _to_front(self, out: PhoneOut, *, by_itself: bool = False) -> None:
         if self.state is AppState.FOREGROUND:
             return
         if self.state is AppState.NOT_RUNNING:
@@ -208,7 +228,7 @@ class OperatingSystem:
             out.append(AppLaunched(by_push=False))
         self._enter(AppState.FOREGROUND)
         self._suspend_at = None
-        out.append(AppForegrounded())
+        out.append(AppForegrounded(by_itself))
 
     def _enter(self, state: AppState) -> None:
         assert state in MOVES[self.state], (self.state, state)

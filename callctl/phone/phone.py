@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import replace
-from typing import Final
 
 from callctl.phone.app import App
 from callctl.phone.app_call import AppCall
 from callctl.phone.call_view import CallView
 from callctl.phone.callkit import CallKit
 from callctl.phone.lock_screen import LockScreen
-from callctl.phone.operating_system import OperatingSystem
+from callctl.phone.message_tray import MessageTray
+from callctl.phone.operating_system import AppState, OperatingSystem
 from callctl.phone.phone_event import (
     AppForegrounded,
     AppSuspended,
@@ -34,10 +34,9 @@ from callctl.phone.phone_event import (
 )
 from callctl.phone.phone_settings import LOG_MAX, PhoneSettings
 from callctl.phone.push_identity import PushIdentity
+from callctl.phone.screen_record import ScreenRecord
 from callctl.phone.settings import Registrar
 from callctl.phone.user_agent import UserAgent
-from callctl.push.content import CallContent
-from callctl.push.kind import PushKind
 from callctl.push.sign_in import ClusterFacts
 from sipstack.entropy import Entropy, uuid4
 from sipstack.stack import Observer
@@ -45,31 +44,31 @@ from sipstack.timing import Instant
 from sipstack.transaction.events import Ignored
 from sipstack.transport.flow import UNCONNECTED, BytesReceived, CloseFlow, FlowClosed, Send
 
-MESSAGES_MAX: Final = 20  # calls whose message waits for a tap
-
 
 class Phone:
     """One phone and its owner. Commands return the actions they cause, as the doors do.
 
-    Whatever is no octets for the wire is also kept in `log`, with its time.
+    Whatever is no octets for the wire is also kept in `log`, with its time; what its owner saw of
+    it is in `screen`.
     """
 
     __slots__ = (
         "_agent",
         "_app",
         "_entropy",
+        "_key_due",
         "_may_register",
-        "_messages",
         "_observer",
         "_registrars",
         "_settings",
         "_signed_in",
-        "_tap_at",
+        "_tray",
         "_view",
         "callkit",
         "identity",
         "lock_screen",
         "log",
+        "screen",
         "system",
     )
 
@@ -91,11 +90,12 @@ class Phone:
         self.callkit = CallKit()
         self.lock_screen = LockScreen()
         self.log: deque[tuple[Instant, PhoneAction]] = deque(maxlen=LOG_MAX)
+        self.screen = ScreenRecord()
         self._view = CallView(self._settings, self.system, self.callkit, self.lock_screen)
+        self._tray = MessageTray(self._view, settings.tap_after_ns)
         self._signed_in = False  # pushes are wanted
         self._may_register = False  # a managed client signs in first
-        self._messages: dict[str, CallContent] = {}  # by call UUID
-        self._tap_at: Instant | None = None
+        self._key_due: Instant | None = None  # the key is to be renewed (REG-05)
         self._launch()
 
     @property
@@ -125,7 +125,7 @@ class Phone:
         out: PhoneOut = [*self.identity.attachments()]
         self._signed_in = True
         if self._settings.managed:
-            out.append(SignIn(self.identity.sign_in()))
+            self._sign_in(now, out)
         else:
             self._may_register = True
         self._open_app(now, out)
@@ -135,6 +135,7 @@ class Phone:
         """Log out: no more pushes until the next start (MODE-18)."""
         out: PhoneOut = []
         self._signed_in = self._may_register = False
+        self._key_due = None
         self._app.give_up_announced(now, out)
         self._app.take(self._agent.unregister(now), now, out)
         if self._settings.managed:
@@ -143,10 +144,15 @@ class Phone:
         return self._settled(now, out)
 
     def renew_key(self, now: Instant) -> tuple[PhoneAction, ...]:
-        """Take a new key, and tell the cluster (SEC-02, SEC-07)."""
-        self.identity.renew_key()
-        out: PhoneOut = [SignIn(self.identity.sign_in())] if self._settings.managed else []
+        """Take a new key, and tell the cluster if we are signed in there (REG-05, SEC-02)."""
+        out: PhoneOut = []
+        self._renew_key(now, out)
         return self._settled(now, out)
+
+    def allow_notifications(self, now: Instant, allowed: bool) -> tuple[PhoneAction, ...]:
+        """Let the app show notifications, or not (MODE-17). Calls by CallKit are none."""
+        self.lock_screen.allowed = allowed
+        return self._settled(now, [])
 
     def set_screen(
         self,
@@ -172,7 +178,7 @@ class Phone:
         return self._settled(now, out)
 
     def tap(self, now: Instant) -> tuple[PhoneAction, ...]:
-        """Tap the newest message about a call: the app opens and fetches the call (CHN-05)."""
+        """Tap the newest notification: the app opens, and fetches its call (CHN-05, MODE-14)."""
         out: PhoneOut = []
         self._tap(now, out)
         return self._settled(now, out)
@@ -252,19 +258,21 @@ class Phone:
         if self.system.running:
             self._app.take(self._agent.advance(now), now, out)
             self._app.advance(now, out)
+            if self._key_due is not None and now >= self._key_due:
+                self._renew_key(now, out)
         self.system.occupy(self._app.busy, now)
         told: PhoneOut = []
         self.system.advance(now, told)
         self._obey(told, now, out)
-        if self._tap_at is not None and now >= self._tap_at:
+        if self._tray.tap_at is not None and now >= self._tray.tap_at:
             self._tap(now, out)
         return self._settled(now, out)
 
     def next_deadline(self) -> Instant | None:
         """When `advance` has something to do. A frozen app has no timers."""
-        times = [self.system.next_deadline(), self._tap_at]
+        times = [self.system.next_deadline(), self._tray.tap_at]
         if self.system.running:
-            times += [self._agent.next_deadline(), self._app.next_deadline()]
+            times += [self._agent.next_deadline(), self._app.next_deadline(), self._key_due]
         return min((at for at in times if at is not None), default=None)
 
     def counts(self) -> dict[str, int]:
@@ -298,27 +306,20 @@ class Phone:
             self.system.receive(push, now, out)
 
     def _alert(self, push: PushArrived, now: Instant, out: PhoneOut) -> None:
-        """A message: shown by the system, opened by the app's extension, the app stays asleep."""
-        read = self._app.read(push, now, out)
+        """A message: shown by the system, opened by the app's extension, the app stays asleep.
+
+        An app that is on the screen gets it for itself, and the owner no notification.
+        """
+        read = self.identity.open(push, now, out)
         if read is None or read.content is None:
             return
-        content = read.content
-        self._view.message(content, now, out)
-        if content.event is PushKind.INCOMING:
-            self._messages[content.call_uuid] = content
-            if len(self._messages) > MESSAGES_MAX:
-                del self._messages[next(iter(self._messages))]
-            after_ns = self._settings.tap_after_ns
-            if after_ns is not None:
-                self._tap_at = Instant(now + after_ns)
-        elif self._messages.pop(content.call_uuid, None) is not None:
-            self._tap_at = None
+        if self.system.state is not AppState.FOREGROUND:
+            self._tray.receive(read.content, push.collapse_id, now, out)
+        elif not self._app.receive_content(read.content, now, out):
+            out.append(Ignored("message push in the foreground", read.content.event.value))
 
     def _tap(self, now: Instant, out: PhoneOut) -> None:
-        self._tap_at = None
-        notification = self.lock_screen.newest_call()
-        uuid = None if notification is None else notification.call_uuid
-        content = None if uuid is None else self._messages.pop(uuid, None)
+        content = self._tray.tap()
         told: PhoneOut = []
         self.system.open_app(now, told)
         if content is not None:
@@ -350,6 +351,17 @@ class Phone:
         if self._may_register and self.system.running:
             self._app.register(now, out)
 
+    def _renew_key(self, now: Instant, out: PhoneOut) -> None:
+        self.identity.renew_key()
+        if self._signed_in and self._settings.managed:
+            self._sign_in(now, out)
+
+    def _sign_in(self, now: Instant, out: PhoneOut) -> None:
+        """Tell the cluster our tokens and the newest key; some time later there is another."""
+        out.append(SignIn(self.identity.sign_in()))
+        life_ns = self._settings.key_life_ns
+        self._key_due = None if life_ns is None else Instant(now + life_ns)
+
     def _use(self, facts: ClusterFacts | None) -> None:
         """Take over the CM group that the sign-in told, by the transport that we speak."""
         if facts is None:
@@ -372,9 +384,12 @@ class Phone:
             out.append(CloseFlow(event.flow))
 
     def _chosen(self, call_uuid: str | None, out: PhoneOut) -> AppCall | None:
+        """The call that is named, else the newest one that the owner can see."""
         calls = self._app.calls
-        newest = next(reversed(calls), None)
-        call = calls.get(call_uuid or newest or "")
+        if call_uuid is not None:
+            call = calls.get(call_uuid)
+        else:
+            call = next((it for it in reversed(calls.values()) if it.on_screen), None)
         if call is None:
             out.append(Ignored("no such call", call_uuid or "none"))
         return call
@@ -388,4 +403,5 @@ class Phone:
         for action in out:
             if not isinstance(action, Send):
                 self.log.append((now, action))
+                self.screen.watch(action, now)
         return tuple(out)

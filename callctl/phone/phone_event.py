@@ -22,6 +22,7 @@ class PushArrived:
     token: str  # the device token it came to
     push_type: str  # APNs: "voip" or "alert"; FCM: "data"
     payload: Mapping[str, Any] = field(repr=False)
+    collapse_id: str | None = None  # of an alert: it takes the place of an older one of this id
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,8 @@ class AppLaunched:
 class AppForegrounded:
     """The owner sees the app."""
 
+    by_itself: bool = False  # True: a call brought it there, not its owner (MODE-10)
+
 
 @dataclass(frozen=True, slots=True)
 class AppWoken:
@@ -110,6 +113,7 @@ class AppTerminated:
     """The app is gone from memory; pushes still reach the phone (MODE-23)."""
 
     cause: str  # "VoIP push without a call", "closed by owner"
+    by_system: bool = False  # True: a punishment, and a defect of the app or of the cluster
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,15 +140,38 @@ class PushRejected:
     detail: str
 
 
+class Screen(Enum):
+    """Where the owner sees a call (Table A2, OP-19)."""
+
+    CALLKIT = "CallKit, full screen"  # locked: answered or declined without unlocking
+    CALLKIT_BANNER = "CallKit, banner"  # unlocked: a notification with the CallKit view
+    IN_APP = "in the app"  # iOS 12, Jabber 12.8 and earlier, the custom region after its tap
+    FULL_SCREEN = "own full screen"  # Android
+
+
 @dataclass(frozen=True, slots=True)
 class CallShown:
-    """The owner is told of a call, by CallKit or by the app's own screen."""
+    """The owner is told of a call."""
 
     call_uuid: str
     caller_name: str
     caller_number: str
-    callkit: bool
+    screen: Screen
     video: bool
+
+    @property
+    def callkit(self) -> bool:
+        """True if it is CallKit that tells."""
+        return self.screen in (Screen.CALLKIT, Screen.CALLKIT_BANNER)
+
+
+@dataclass(frozen=True, slots=True)
+class CallerNamed:
+    """CallKit showed a call without its caller; the INVITE says who it is."""
+
+    call_uuid: str
+    caller_name: str
+    caller_number: str
 
 
 class ViewEnd(Enum):
@@ -188,7 +215,14 @@ class NotificationShown:
 
     title: str
     text: str
-    collapse_id: str | None = None
+    replaces: bool = False  # it took the place of an older one
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationWithheld:
+    """The owner does not allow notifications, so this one is not shown (MODE-17)."""
+
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,10 +244,12 @@ Observation: TypeAlias = (
     | PushOpened
     | PushRejected
     | CallShown
+    | CallerNamed
     | CallHidden
     | PhoneRang
     | PhoneAnswered
     | NotificationShown
+    | NotificationWithheld
     | ActiveNodeUnusable
 )
 PhoneAction: TypeAlias = UserAgentAction | SignIn | SignOut | AttachPush | DetachPush | Observation

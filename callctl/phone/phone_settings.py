@@ -34,6 +34,7 @@ class PhoneSettings:
     report_deadline_ns: int = 5 * SECOND  # iOS 13: for telling CallKit of a VoIP push
     reports_calls: bool = True  # False: an app with the fault that iOS punishes
     tap_after_ns: int | None = None  # the owner taps a call's message after so long; None: never
+    key_life_ns: int | None = None  # from one key to the next (REG-05); None: only when told to
     unix_ms_at_zero: int = 0  # wall-clock time at Instant 0, to judge how old a push is
 
     @property
@@ -50,6 +51,16 @@ class PhoneSettings:
             return Version.parse(self.os_version) >= _IOS_13
         except ValueError:
             return True
+
+    @property
+    def one_token(self) -> bool:
+        """True if one device token serves calls and messages: FCM, and iOS before 13 (OP-63).
+
+        A standard client keeps Apple's double form on any system (OP-01).
+        """
+        if self.platform is Platform.IOS:
+            return self.managed and not self.ios_13
+        return True
 
     @property
     def callkit(self) -> bool:

@@ -82,6 +82,11 @@ class UasCall(Call):
         return self._invite.request.call_id
 
     @property
+    def request(self) -> Request:
+        """The INVITE."""
+        return self._invite.request
+
+    @property
     def over(self) -> bool:
         """As for any call, and a failure has to have its ACK."""
         return super().over and self._invite.state is not State.COMPLETED
@@ -165,6 +170,20 @@ class UasCall(Call):
             self.end(EndCause.HUNG_UP, out)
         else:
             out.append(Ignored("nothing to hang up", self.state.name))
+
+    def let_go(self, now: Instant, out: Out) -> None:
+        """Stop ringing without a word of the owner: the INVITE is to come by another flow.
+
+        430 tells a proxy that this copy alone has failed (RFC 5626 §11.5), if it is still there.
+        """
+        if self.pending:
+            self._finish_invite(430, now, out)
+            self.end(EndCause.TRANSPORT, out)
+        elif self.state is UasState.ACCEPTED:  # our answer went to where nobody is
+            self._enter(UasState.ENDED)
+            self.accepting.clear()
+            self.dialogs[0].terminate()
+            self.end(EndCause.TRANSPORT, out)
 
     # Events
 

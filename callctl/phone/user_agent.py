@@ -50,6 +50,8 @@ from sipstack.transport.flow import (
 
 CALLS_MAX: Final = 8  # a busy line; the next caller gets 486
 CALL_UUID_HEADER: Final = "x-push-call-uuid"  # OP-07: the call's name in every push
+ANONYMOUS: Final = "Anonymous"
+HIDING: Final = frozenset({"id", "user"})  # RFC 3325 §9.3, RFC 3323 §4.2
 REQUIRABLE: Final = frozenset({"outbound"})  # extensions that change nothing for us
 
 MergeKey = tuple[str | None, str, int, str]  # From tag, Call-ID, CSeq number and method
@@ -216,6 +218,18 @@ class UserAgent:
             out.append(Ignored("no such call", str(call)))
         return self._settled(now, out)
 
+    def let_go(self, call: int, now: Instant) -> tuple[UserAgentAction, ...]:
+        """Its flow is gone, or its node: take the same INVITE again when it comes by another.
+
+        Else it would be a merged request (RFC 3261 §8.2.2.2) for as long as its first copy lives.
+        """
+        out: Out = []
+        ringing = self._calls.get(call)
+        if isinstance(ringing, UasCall):
+            self._merging.pop(_merge_key(ringing.request), None)
+            ringing.let_go(now, out)
+        return self._settled(now, out)
+
     def shut(self, now: Instant) -> tuple[UserAgentAction, ...]:
         """The sockets are taken away: every call, transaction and the registration are gone.
 
@@ -284,6 +298,8 @@ class UserAgent:
                 case CancelReceived(invite, request):
                     owner = invite.owner
                     if isinstance(owner, UasCall):
+                        if flow_failed(request.headers.first("reason")):
+                            self._merging.pop(_merge_key(invite.request), None)
                         owner.cancelled(request, now, out)
                 case KeepAliveReceived(flow):
                     self._pinger.heard(flow, now)
@@ -317,7 +333,7 @@ class UserAgent:
     ) -> bool:
         """The checks of a request outside any dialog (§8.2). True if it was refused by one."""
         core = self._core
-        key = (request.from_tag, request.call_id, *request.cseq)
+        key = _merge_key(request)
         if key in self._merging:
             core.answer(transaction, 482, now, out)  # by another path, §8.2.2.2
             return True
@@ -384,7 +400,7 @@ class UserAgent:
                 owner.transaction_ended(transaction)
         elif isinstance(transaction, ServerTransaction):
             request = transaction.request
-            key = (request.from_tag, request.call_id, *request.cseq)
+            key = _merge_key(request)
             if self._merging.get(key) is transaction:
                 del self._merging[key]
 
@@ -432,13 +448,30 @@ class UserAgent:
         return self._numbers
 
 
+def flow_failed(reason: str | None) -> bool:
+    """True for the Reason of a CANCEL by a node that leaves: the INVITE may come by another."""
+    return "cause=430" in (reason or "").replace(" ", "")
+
+
+def _merge_key(request: Request) -> tuple[str | None, str, int, str]:
+    """What two copies of one request have in common."""
+    number, method = request.cseq
+    return request.from_tag, request.call_id, number, method
+
+
 def _is_sdp(request: Request) -> bool:
     kind = (request.headers.first("content-type") or SDP).partition(";")[0]
     return kind.strip().lower() == SDP
 
 
 def _caller(request: Request) -> tuple[str, str]:
-    """Name and number to show: the asserted identity, else the From (RFC 3325)."""
+    """Name and number to show: the asserted identity, else the From (RFC 3325).
+
+    A caller who asked for privacy is shown as nobody, whatever From says (RFC 3323 §4.2, CID-10).
+    """
+    wishes = ",".join(request.headers.values("privacy")).lower().replace(";", ",").split(",")
+    if HIDING.intersection(wish.strip() for wish in wishes):
+        return ANONYMOUS, ""
     asserted = request.headers.values("p-asserted-identity")
     try:
         identity = type(request.from_).parse(asserted[0]) if asserted else request.from_

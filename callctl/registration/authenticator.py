@@ -8,10 +8,12 @@ Source: RFC 7616, RFC 8760, RFC 3261 §22; design, "Digest".
 from __future__ import annotations
 
 import hmac
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from callctl.model.cluster import Cluster
+from callctl.model.user import User
 from sipstack.digest.challenge import Challenge
 from sipstack.digest.compute import ha1, response_of
 from sipstack.digest.credentials import Credentials
@@ -43,10 +45,18 @@ Verdict: TypeAlias = Authenticated | Challenged
 class Authenticator:
     """Checks digest credentials for one node."""
 
-    __slots__ = ("_ha1", "_node", "_realm", "_secret", "_seen", "cluster", "issued")
+    __slots__ = ("_ha1", "_node", "_realm", "_secret", "_seen", "_users", "cluster", "issued")
 
-    def __init__(self, cluster: Cluster, node: str, secret: bytes) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        node: str,
+        secret: bytes,
+        users: Mapping[str, User] | None = None,
+    ) -> None:
+        """`users`: who may prove themselves, if not the users of the cluster."""
         self.cluster = cluster
+        self._users = cluster.users if users is None else users
         self._node = node
         self._realm = cluster.domain
         self._secret = secret
@@ -91,7 +101,7 @@ class Authenticator:
         algorithm = self.cluster.service_parameters.digest_algorithm
         if (credentials.algorithm or "MD5").upper() != algorithm.upper():
             return False
-        user = self.cluster.users.get(credentials.username)
+        user = self._users.get(credentials.username)
         # An unknown user costs the same work as a known one, so that time tells nothing.
         known = self._ha1_of(credentials.username if user is not None else "")
         expected = response_of(
@@ -110,7 +120,7 @@ class Authenticator:
     def _ha1_of(self, user_id: str) -> str:
         known = self._ha1.get(user_id)
         if known is None:
-            user = self.cluster.users.get(user_id)
+            user = self._users.get(user_id)
             secret = user.password.get_secret_value() if user is not None else self._secret.hex()
             algorithm = self.cluster.service_parameters.digest_algorithm
             known = self._ha1[user_id] = ha1(user_id, self._realm, secret, algorithm)

@@ -20,7 +20,7 @@ from callctl.engine.event import (
 from callctl.engine.node_core import NodeAction, NodeCore, NodeEvent
 from callctl.model.cluster import Cluster
 from callctl.push.cpns import Cpns, CpnsSettings
-from callctl.push.events import AbandonPush, PostPush, TokenChanged
+from callctl.push.events import AbandonPush, PostPush, RenewToken, TokenChanged
 from callctl.registration.push_binding import PushBinding
 from callctl.sim.cloud_party import CloudParty
 from callctl.sim.entropy import Streams
@@ -52,12 +52,11 @@ class NodeFactory:
         parameters = cluster.service_parameters
         settings = CpnsSettings(
             PUSH_URL,
-            cluster.release,
             second_push_wait_ns=parameters.second_push_wait_s * SECOND,
             response_timeout_ns=parameters.push_response_timeout_s * SECOND,
             unix_ms_at_zero=unix_ms_at_zero,
         )
-        return self.wire(engine, self.cpns(settings, entropy, engine.push_binding))
+        return self.wire(engine, self.cpns(settings, entropy, engine.push_binding, engine.features))
 
     def wire(self, engine: Engine, cpns: Cpns) -> NodeCore:
         """Engine and push service together."""
@@ -217,6 +216,8 @@ class NodeParty(Party):
                 self._cloud.post(self, action)  # type: ignore[arg-type]
             elif kind is AbandonPush:
                 self._cloud.abandon(self, action.tracking_id)  # type: ignore[union-attr]
+            elif kind is RenewToken:
+                self.take(TokenChanged(self._cloud.access_token))
             elif kind is CloseFlow:
                 self.network.close(self.sockets, action.flow)  # type: ignore[union-attr]
             elif isinstance(action, LookUp):

@@ -81,9 +81,39 @@ class PhoneParty(Party):
         self._watch.note(self, "on screen" if on_screen else "off screen")
         self._perform(self.phone.set_screen(self.world.now, off_screen=not on_screen))
 
+    def lock(self, locked: bool = True) -> None:
+        """The owner locks the phone, which goes dark, or unlocks it without opening the app."""
+        self._watch.note(self, "locked" if locked else "unlocked")
+        now = self.world.now
+        self._perform(self.phone.set_screen(now, off_screen=True, locked=locked, screen_off=locked))
+
+    def close_app(self) -> None:
+        """The owner swipes the app away."""
+        self._perform(self.phone.close_app(self.world.now))
+
+    def allow_notifications(self, allowed: bool) -> None:
+        """The owner lets the app show notifications, or not."""
+        self._perform(self.phone.allow_notifications(self.world.now, allowed))
+
+    def tap(self) -> None:
+        """The owner taps the newest notification."""
+        self._perform(self.phone.tap(self.world.now))
+
+    def answer(self) -> None:
+        """Pick up the newest call that shows."""
+        self._perform(self.phone.answer(self.world.now))
+
+    def decline(self, status: int = 603) -> None:
+        """Decline the newest call that shows."""
+        self._perform(self.phone.decline(self.world.now, status))
+
     def sign_out(self) -> None:
         """The owner logs out."""
         self._perform(self.phone.sign_out(self.world.now))
+
+    def renew_key(self) -> None:
+        """The app takes a new key (REG-05)."""
+        self._perform(self.phone.renew_key(self.world.now))
 
     def call(self, target: str, hang_up_after_ns: int | None = None) -> None:
         """Open the app and call a number."""
@@ -169,7 +199,8 @@ class PhoneParty(Party):
             self._watch.note(self, "is offline: a push does not reach it")
             return
         self._watch.note(self, f"gets a push: {delivery.push_type}")
-        self.take(PushArrived(delivery.token, delivery.push_type, delivery.payload))
+        push_type, collapse_id = delivery.push_type, delivery.collapse_id
+        self.take(PushArrived(delivery.token, push_type, delivery.payload, collapse_id))
 
 
 def _partner(service: str) -> Partner:
@@ -202,9 +233,11 @@ def phone_settings(
         device.os_version or "17.0",
         device.client,
         device.client_version or "14.3",
-        "APNS" if ios else "FCM",
+        device.subscriber_service or ("APNS" if ios else "FCM"),
         DEFAULT_BUNDLE_ID if ios else DEFAULT_PROJECT_ID,
         device.custom_region,
         wake_delay_ns=plan.wake_ns or 0,
+        tap_after_ns=plan.tap_ns,
+        key_life_ns=plan.key_life_ns,
         unix_ms_at_zero=UNIX_MS_AT_ZERO,
     )

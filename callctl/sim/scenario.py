@@ -43,6 +43,8 @@ class PhonePlan:
     # When its owner looks at it (True: on screen) or puts it away (False).
     toggles: tuple[tuple[int, bool], ...] = ()
     sign_out_at: int | None = None
+    tap_ns: int | None = None  # from a call's message to the tap (CHN-05); None: it is not tapped
+    key_life_ns: int | None = None  # from one key to the next (REG-05); None: it keeps its key
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class Violation:
     """Something that must never happen, happened."""
 
-    invariant: str  # "I1" to "I14" of design section 3
+    invariant: str  # "I1" to "I14" of design section 3, or a requirement
     at: Instant
     text: str
 
@@ -57,6 +57,9 @@ class Judge:
 
     def to_cloud(self, octets: bytes) -> None:
         """Octets leave towards a cloud, or from one cloud to the next."""
+
+    def told(self, who: Party, event: object) -> None:
+        """A user agent or phone tells its owner something."""
 
     def died(self, who: Party) -> None:
         """Somebody forgot everything: killed, stopped, or its sockets were taken away."""
@@ -94,6 +97,7 @@ class Watch:
         "_on_received",
         "_on_sent",
         "_on_to_cloud",
+        "_on_told",
         "eye",
         "judges",
         "ledger",
@@ -120,6 +124,7 @@ class Watch:
         self._on_push = [j.pushed for j in judges if type(j).pushed is not Judge.pushed]
         self._on_to_cloud = [j.to_cloud for j in judges if type(j).to_cloud is not Judge.to_cloud]
         self._on_answered = [j.answered for j in judges if type(j).answered is not Judge.answered]
+        self._on_told = [j.told for j in judges if type(j).told is not Judge.told]
         self._on_died = [j.died for j in judges if type(j).died is not Judge.died]
 
     def blame(self, invariant: str, text: str) -> None:
@@ -213,6 +218,8 @@ class Watch:
         kind = type(event).__name__
         self.trace.entries.append((self.world.now, who.label, "=", None, repr(event)))
         self.count(f"{who.role.value} {kind}")
+        for judge in self._on_told:
+            judge(who, event)
 
     def ignored(self, who: Party, reason: str, detail: str) -> None:
         """Somebody says that something had no effect."""

@@ -27,7 +27,7 @@ from callctl.model.device import Device
 from callctl.model.hunt_pilot import HuntPilot
 from callctl.model.line import NO_FORWARDING, Forwarding
 from callctl.model.service_parameter import ServiceParameters
-from callctl.model.trunk import TrunkDestination
+from callctl.model.trunk import SipTrunk, TrunkDestination
 from callctl.push.kind import PushKind
 from callctl.registration.binding import Binding
 from helpers.engine_rig import iphone_binding
@@ -121,8 +121,8 @@ class CallRig:
     def outside(self, number: str, *destinations: TrunkDestination, try_s: int = 4) -> None:
         """A number leads over a trunk."""
         leg = Leg(None, None, number, name="trunk PSTN")
-        leg.destinations.extend(destinations)
-        leg.try_s = try_s
+        trunk = SipTrunk("PSTN", destinations, try_s=try_s)
+        leg.ways.extend((trunk, destination) for destination in destinations)
         self.numbers[number] = Target(number, [(leg, ())])
 
     def forwards(self, dn: str, forwarding: Forwarding) -> None:

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
-
-import msgspec
 
 import callctl.engine.call_control as call_control
 import callctl.push.cpns as cpns
@@ -30,6 +28,7 @@ from callctl.engine.proxy import Proxy
 from callctl.engine.relay import Relay
 from callctl.model.device import Device
 from callctl.model.service_parameter import ServiceParameters
+from callctl.push.channel import Outgoing
 from callctl.push.cpns import Cpns
 from callctl.push.intent import PushIntent
 from callctl.push.job import Job, Ring
@@ -107,9 +106,7 @@ fault(
 )
 
 
-def _drop_late(
-    original: Original, leg: Leg, parameters: ServiceParameters, now: Instant
-) -> None:
+def _drop_late(original: Original, leg: Leg, parameters: ServiceParameters, now: Instant) -> None:
     original(leg, parameters, now)
     assert leg.drop_at is not None
     leg.drop_at = Instant(leg.drop_at + SECOND)
@@ -358,12 +355,14 @@ def _push_the_dead(
 fault("ring push sent after the call has ended", "I5 I6", (Call, "_cancelled", _push_the_dead))
 
 
-def _name_outside(original: Original, intent: PushIntent, *args: object, **kwargs: object) -> bytes:
-    outer = msgspec.json.decode(original(intent, *args, **kwargs))
-    return msgspec.json.encode({**outer, "caller": intent.content.display_number})
+def _name_outside(
+    original: Original, intent: PushIntent, *args: object, **kwargs: object
+) -> Outgoing:
+    made: Outgoing = original(intent, *args, **kwargs)
+    return replace(made, topic=intent.content.display_number)
 
 
-fault("caller's number beside the sealed content", "I14", (cpns, "outer_request", _name_outside))
+fault("caller's number beside the sealed content", "I14", (cpns, "outgoing_push", _name_outside))
 
 # What is left.
 

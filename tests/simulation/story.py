@@ -24,6 +24,7 @@ from sipstack.timing import SECOND, Instant
 
 CALL_AT = 20 * SECOND
 CALLER, CALLER_DN = "SEPCALLER", "1001"
+CALLER_LINE = Line(CALLER_DN, "Loading Dock")
 PHONE, PHONE_DN = "TCTPHONE", "2001"
 PATIENT = AnswerPlan(after_ns=2 * SECOND)
 """Picks up two seconds after the call was shown, and waits for the caller to hang up."""
@@ -62,6 +63,8 @@ class Story:
         desks: tuple[AgentPlan, ...] = (),
         parameters: ServiceParameters | None = None,
         group: tuple[str, ...] = ("ucm1", "ucm2", "ucm3"),
+        caller_line: Line = CALLER_LINE,
+        release: str = "15",
     ) -> None:
         caller = AgentPlan(
             desk_phone("caller", CALLER_DN, name=CALLER, device_pool="desks"),
@@ -74,9 +77,10 @@ class Story:
         self.cluster: Cluster = make_cluster(
             cm_groups={"phones": group, "desks": ("ucm3",)},
             device_pools={"phones": "phones", "desks": "desks"},
-            lines=[Line(CALLER_DN, "Loading Dock")],
+            lines=[caller_line],
             devices=devices,
             parameters=parameters,
+            release=release,
         )
         scenario = Scenario(
             7,

@@ -106,12 +106,15 @@ def test_invite_under_way_at_a_node_that_loses_power_is_given_up_for_good() -> N
     """Its transaction has no timer of its own once it rings, and its stream falls silent (I13)."""
     story = Story(phone_plan(1, AnswerPlan(after_ns=None)))
     story.run_to(0)
-    story.call()
+    call = story.call()
     story.run_to(2)
     assert story.rang() == [(at(1), 180)]
     story.nodes["ucm1"].kill(power=True)
-    story.run_to(60)
-    assert story.ended() == [(at(13), 480)]
+    story.run_to(60)  # meanwhile the phone was fetched to the next node, where it rings on
+    assert [name for _, name, _ in story.pushes()] == ["ucm3 incoming", "ucm3 incoming"]
+    story.caller.hang_up(call)
+    story.run_to(61)
+    assert story.ended() == [(at(60), 487)]
     story.rests()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from callctl.sim.judges.ack import Ack
+from callctl.sim.judges.app_alive import AppAlive
 from callctl.sim.judges.both_legs import BothLegs
 from callctl.sim.judges.cancel import Cancel
 from callctl.sim.judges.in_time import InTime
@@ -33,6 +34,7 @@ def all_judges(scenario: Scenario) -> tuple[Judge, ...]:
         OneOwner(),
         Cancel(),
         Ack(),
+        AppAlive(),
         NothingLeft(),
         NoPlaintext(scenario.personal),
     )

@@ -22,11 +22,12 @@ class SecondPush(Judge):
     """
 
     invariant = "I6"
-    __slots__ = ("_device_of_tag", "_owner", "_ringing", "_said", "_second")
+    __slots__ = ("_device_of_tag", "_owner", "_posted", "_ringing", "_said", "_second")
 
     def __init__(self) -> None:
         self._ringing: dict[tuple[str, str], int] = {}  # call UUID and device: ring pushes
         self._second: dict[tuple[str, str], str] = {}
+        self._posted: dict[str, tuple[str, str]] = {}  # ring pushes, by tracking id
         self._owner: dict[str, Hop] = {}  # of the pushed calls, by Call-ID
         self._device_of_tag: dict[tuple[str, str], str] = {}  # Call-ID, To tag
         self._said: dict[tuple[str, str, str], int] = {}  # label, Call-ID, device: its own answer
@@ -50,6 +51,12 @@ class SecondPush(Judge):
             if device is not None:
                 self._said.setdefault((who.label, seen.call_id, device), seen.status)
 
+    def answered(self, tracking_id: str, status: int) -> None:
+        """A push that came with a stale access token went no further: it is posted again."""
+        key = self._posted.get(tracking_id)
+        if status in (401, 403) and key is not None:
+            self._ringing[key] -= 1
+
     def pushed(self, who: Party, push: SeenPush) -> None:
         """Judge the order and the number of pushes."""
         if not push.call_uuid:
@@ -59,6 +66,7 @@ class SecondPush(Judge):
         if known is not None:
             self._owner.setdefault(known[1], known[0])
         if push.rings:
+            self._posted[push.tracking_id] = key
             self._ringing[key] = count = self._ringing.get(key, 0) + 1
             if count > RINGS_MAX:
                 self.blame(f"{who.label}: ring push number {count} to {push.device_name}")
