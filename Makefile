@@ -50,6 +50,8 @@ fuzz: setup  ## FUZZ_INPUTS mutated messages against the parsers
 docs: setup  ## the generated pages of docs/
 	$(PY) -m callctl.model.reference > docs/cluster-file.md
 	$(PY) -m callctl.cli.reference > docs/cli.md
+	$(PY) -m callctl.push.capability.reference > docs/capabilities.md
+	$(PY) -m callctl.sim.failover > docs/failover.md
 
 layers: setup  ## the direction of imports, and what cores may not touch
 	.venv/bin/lint-imports

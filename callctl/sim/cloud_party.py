@@ -21,7 +21,7 @@ from callctl.cloud.http import (
 from callctl.cloud.partner import DEFAULT_PROJECT_ID, Partner
 from callctl.cloud.provider_token import ProviderTokenVerifier
 from callctl.cloud.push_rest import PUSH_PATH, PushRest, PushRestAction, PushRestSettings
-from callctl.push.direct.provider_token import SigningKey
+from callctl.model.push_access import SigningKey
 from callctl.push.events import PostPush, PushAnswered, PushLost
 from callctl.sim.entropy import SeededEntropy, Streams
 from callctl.sim.weather import CALM, Weather

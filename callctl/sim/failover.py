@@ -81,7 +81,8 @@ class Verdict:
 
     status: int | None  # the caller's one final response; None if it never got any
     after_s: float  # from the INVITE to the end of the wait: answer, failure, or lost patience
-    finals: int  # distinct final responses that the caller got
+    finals: int  # distinct final responses that the caller got from a node
+    ends: int  # how often the caller was told that its call is over, answered or not
     ring_pushes: tuple[str, ...]  # the node that each named
     call_uuids: int
     second_push: str  # kind, "" for none
@@ -96,7 +97,7 @@ class Verdict:
         """A cell of the published table."""
         ways = "→".join(self.ring_pushes) or "no push"
         if self.status is None:
-            return f"call lost ({ways})"
+            return f"call lost ({ways})" if self.ring_pushes else "not taken"
         if self.status != 200:
             return f"{self.status} after {self.after_s:.1f} s ({ways})"
         end = "" if self.hung_up else ", BYE lost"
@@ -149,6 +150,7 @@ def play(cell: Cell) -> Verdict:
         status=status,
         after_s=((eye.final_at or ended[0][0]) - call_at) / SECOND,
         finals=len(eye.finals),
+        ends=len(ended),
         ring_pushes=tuple(eye.rings),
         call_uuids=len(eye.call_uuids),
         second_push=eye.second,
@@ -273,7 +275,8 @@ def page() -> str:
         "  *BYE lost*: a node in the path of the dialog is gone, so each side hangs up alone.",
         "- *480 after 13.0 s*: the answer to the caller, and when it came.",
         "- *call lost*: the node that held the call is gone, and no answer can come from it",
-        "  (CALL-22); over TCP or TLS the caller sees its connection end.",
+        "  (CALL-22); over TCP or TLS the caller sees its connection end. *not taken*: it was gone",
+        "  before the INVITE came.",
         "",
     ]
     verdicts = {cell: play(cell) for cell in cells()}
