@@ -27,11 +27,11 @@ SENTENCES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
         ("CALL-01", "CALL-04", "CALL-05"),
     ),
     "ring-push": (
-        "ring push to {device} naming {node}",
+        "ring push to {device} naming {node}: {why}",
         ("CALL-01", "CMG-05", "CMG-07"),
     ),
     "ring-push-again": (
-        "the node named before went down: ring push to {device} once more, naming {node}",
+        "ring push to {device} once more, naming {node}: {why}",
         ("CMG-04", "CALL-16"),
     ),
     "joined": (

@@ -65,7 +65,15 @@ def make_app() -> App:
             app.command(command, group=group, sort_key=order)
     # By name, because the schema of cluster files takes longer to import than all the rest.
     check = "callctl.cli.check:check"
-    app.command(check, name="check", group=WITHOUT, help="Every mistake in a cluster file.")
+    app.command(check, name="check", group=WITHOUT, help="Mistakes and warnings in a cluster file.")
+    capability = "callctl.cli.capability:capability"
+    app.command(
+        capability, name="capability", group=WITHOUT, help="What a device can be sent, and why."
+    )
+    route = "callctl.cli.route:route"
+    app.command(
+        route, name="route", group=WITHOUT, help="Which node and path a call would take, and why."
+    )
     return app
 
 

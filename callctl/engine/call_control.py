@@ -379,7 +379,8 @@ class CallControl:
             leg.pushed_node = node
             deadline = leg.drop_at or deadline
             code = "ring-push-again" if again else "ring-push"
-            call.record.note(now, code, device.name, node=node or "-")
+            why = context.why_active(device, node or "")
+            call.record.note(now, code, device.name, node=node or "-", why=why)
         intent = PushIntent(
             intent_id=token(context.entropy),
             device_name=device.name,

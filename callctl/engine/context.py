@@ -108,6 +108,16 @@ class NodeContext:
         group = self.cluster.group_of(device).nodes
         return active_node(group, self.table.last_node(device.name), self.membership.in_service)
 
+    def why_active(self, device: Device, node: str) -> str:
+        """In words: why a push names this node (CMG-07)."""
+        last = self.table.last_node(device.name)
+        if node == last:
+            return "it registered there last"
+        role = self.cluster.group_of(device).role_of(node) or "first"
+        return (
+            f"its {role} node" if last is None else f"its {role} node, as {last} is out of service"
+        )
+
     def dial(self, contact: str) -> Flow | None:
         """The flow to a contact by its address; None if that is a name, or not to be sent to."""
         try:

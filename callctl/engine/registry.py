@@ -5,6 +5,8 @@ Source: REG-01 to REG-11, OP-31; design I3 and I12.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from callctl.cluster.event import (
     BindingRemoved,
     BindingStored,
@@ -78,7 +80,14 @@ class Registry:
                 out.append(Publish(BindingStored(changed, fresh=False)))
 
     def store_push(self, push_binding: PushBinding, out: Out) -> None:
-        """A client gave a target or a key, newer than what was known."""
+        """A client gave a target or a key, newer than what was known.
+
+        The region is what the client says, unless the administrator has put the device into the
+        custom region (OP-18, CHN-10).
+        """
+        device = self._context.cluster.devices.get(push_binding.device_name)
+        if device is not None and device.custom_region and not push_binding.custom_region:
+            push_binding = replace(push_binding, custom_region=True)
         if self._context.push_bindings.store(push_binding):
             out.append(Publish(PushBindingStored(push_binding)))
 
