@@ -21,9 +21,12 @@ from callctl.phone.phone_event import (
     AppSuspended,
     AppTerminated,
     AppWoken,
+    CallerNamed,
     CallHidden,
     CallShown,
+    NotificationRemoved,
     NotificationShown,
+    NotificationWithheld,
     PhoneRang,
     PushArrived,
     PushOpened,
@@ -66,8 +69,10 @@ def _of_call(event: object) -> str | None:
     match event:
         case IncomingCall(caller_name=name, caller_number=number):
             return f"INVITE from {name} {number}".replace("  ", " ")
-        case CallShown(caller_name=name, caller_number=number, callkit=callkit):
-            return f"shows a call from {name or number}" + (" by CallKit" if callkit else "")
+        case CallShown(caller_name=name, caller_number=number, screen=screen):
+            return f"shows a call from {name or number}: {screen.value}"
+        case CallerNamed(caller_name=name, caller_number=number):
+            return f"the call is from {name or number}"
         case CallHidden(reason=reason):
             return f"the call is off the screen: {reason.value}"
         case PhoneRang():
@@ -105,6 +110,10 @@ def _of_system(event: object) -> str | None:
             return f"app ended: {cause}"
         case NotificationShown(title, text):
             return f"notification: {title}: {text}"
+        case NotificationRemoved(title, text):
+            return f"notification removed: {title}: {text}"
+        case NotificationWithheld(text):
+            return f"notification not allowed: {text}"
         case ActiveNodeUnusable(fqdn, transport):
             return f"the push named {fqdn} over {transport}, which this phone does not speak"
     return None

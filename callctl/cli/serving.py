@@ -4,30 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from callctl.cli.errors import CommandError, Refused, Usage
+from callctl.cli.lab_file import LAB_FILE as LAB_FILE
+from callctl.cli.output import print_error
 from callctl.errors import ConfigError
 from callctl.io.cluster_shell import NotFound
 from callctl.io.host import first_of
 from callctl.io.ports import NoFreePorts, moved, moved_where_free
 from callctl.io.process import run_loop
 from callctl.model.cluster import Cluster
-from callctl.model.load import load_cluster
-
-LAB_FILE: Final = Path(__file__).parent.parent / "examples" / "lab.yaml"
+from callctl.model.load import read_cluster
+from callctl.push.capability.deployment_check import deployment_warnings
 
 
 def load(file: Path) -> Cluster:
-    """The cluster of a file. Raises: Usage if there is none; Refused if it has mistakes."""
+    """The cluster of a file; what it is to be warned of goes to stderr, a line each.
+
+    Raises: Usage if there is no file; Refused if it has mistakes.
+    """
     if not file.is_file():
         raise Usage(f"{file} is not a file")
     try:
-        return load_cluster(file)
+        read = read_cluster(file)
     except ConfigError as error:
         count = len(error.findings)
         more = f" (and {count - 1} more: callctl check {file})" if count > 1 else ""
         raise Refused(f"{error.findings[0]}{more}") from error
+    for warning in deployment_warnings(read.cluster):
+        print_error(f"warning: {read.finding(warning)}")
+    return read.cluster
 
 
 def placed(cluster: Cluster, offset: int | None) -> tuple[Cluster, int]:

@@ -80,7 +80,7 @@ class AddressBook:
         """A URI of this node for the peer at the other end of `flow`."""
         parameter = "" if flow.transport == "UDP" else f";transport={flow.transport.lower()}"
         if flow.transport in WEBSOCKET:
-            parameter = ";transport=ws"  # secure or not (RFC 7118 §5.4)
+            parameter = ";transport=ws"  # secure or not (RFC 7118 §5.2.2)
         return f"sip:{user}@{self._sent_by[flow.transport]}{parameter};lr"
 
     def flow_to(self, node: Node) -> tuple[Flow, Listener]:

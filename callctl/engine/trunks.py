@@ -11,6 +11,7 @@ from typing import Final
 from callctl.call.caller_identity import CLAIMS, user_part
 from callctl.engine.context import NodeContext, Out
 from callctl.engine.delivery import Outgoing, record_route
+from callctl.engine.route_token import RouteToken
 from callctl.engine.trunk_monitor import (
     DestinationState,
     Take,
@@ -45,12 +46,13 @@ _FIELDS: Final = {
 class Trunks:
     """The ways out of the cluster, as one node sees them."""
 
-    __slots__ = ("_at", "_context", "_monitor")
+    __slots__ = ("_at", "_context", "_ends", "_monitor")
 
     def __init__(self, context: NodeContext, take: Take) -> None:
         """`take` is given every output of the stack."""
         self._context = context
         self._monitor = TrunkMonitor(context, take)
+        self._ends = {name: trunk_end(i) for i, name in enumerate(context.cluster.trunks)}
         self._at = {
             (destination.transport, destination.host, destination.port): trunk
             for trunk in context.cluster.trunks.values()
@@ -70,6 +72,19 @@ class Trunks:
         """A call found the destination silent or broken: find out whether it is there."""
         self._monitor.doubt(trunk, destination, now)
 
+    def end_of(self, trunk: SipTrunk) -> str:
+        """The peer of a trunk in our Record-Route: an end whose Contact says where it is."""
+        return self._ends[trunk.name]
+
+    def open_to(self, flow: Flow, token: RouteToken) -> bool:
+        """True if a request in the dialog of `token` may leave over `flow`.
+
+        Only a dialog with a peer leads to that peer: else whoever once had a call could go on from
+        it to any number outside, and with our password.
+        """
+        trunk = self._at.get((flow.transport, flow.remote_host, flow.remote_port))
+        return trunk is None or self._ends[trunk.name] in (token.caller, token.callee)
+
     def answer_challenge(
         self, transaction: ClientTransaction, response: Response, answered: int
     ) -> Outgoing | None:
@@ -81,7 +96,8 @@ class Trunks:
         Args:
             answered: how many challenges to this request were answered before.
         """
-        trunk = self._at.get((transaction.flow.transport, *transaction.flow[3:5]))
+        flow = transaction.flow
+        trunk = self._at.get((flow.transport, flow.remote_host, flow.remote_port))
         if trunk is None or trunk.outbound is None or answered >= ANSWERS_MAX:
             return None
         cnonce = token(self._context.entropy)
@@ -91,9 +107,9 @@ class Trunks:
         via = again.top_via
         branch = self._context.forwarder.branch(again)
         again.headers.remove_first_value("via")
-        sent_by = self._context.book.sent_by(transaction.flow.transport)
+        sent_by = self._context.book.sent_by(flow.transport)
         again.headers.prepend("Via", f"SIP/2.0/{via.transport} {sent_by};branch={branch}")
-        return Outgoing(again, transaction.flow)
+        return Outgoing(again, flow)
 
     # The monitor's doors.
 
@@ -122,6 +138,11 @@ class Trunks:
         return self._monitor.counts()
 
 
+def trunk_end(index: int) -> str:
+    """The end of a dialog that the peer of a trunk is, by the trunk's place in the file."""
+    return f"t{index}"
+
+
 def to_trunk(
     context: NodeContext,
     request: Request,
@@ -132,6 +153,7 @@ def to_trunk(
     arrived_on: Flow,
     *,
     asserted: tuple[tuple[str, str], ...] = (),
+    callee_end: str = "",
 ) -> Outgoing | None:
     """An INVITE for a destination of a trunk; None if this node does not speak its transport.
 
@@ -140,11 +162,12 @@ def to_trunk(
         caller_end: end of our Record-Route towards the sender.
         arrived_on: the flow that brought the request.
         asserted: headers that are ours to say, see `caller_identity.headers_towards`.
+        callee_end: end of our Record-Route towards the peer (`Trunks.end_of`).
     """
     flow = context.book.flow_towards(destination.host, destination.port, destination.transport)
     if flow is None:
         return None
-    stays = record_route(context, request, caller_end, "", arrived_on, flow, always=True)
+    stays = record_route(context, request, caller_end, callee_end, arrived_on, flow, always=True)
     uri = destination_uri(user_part(number), destination)
     copy = context.forwarder.forward(request, uri, flow, record_route=stays)
     for key in INTERNAL:

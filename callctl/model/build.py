@@ -13,14 +13,17 @@ from typing import Final
 from callctl.model.cloud import CloudSettings
 from callctl.model.cluster import Cluster
 from callctl.model.consistency import DeviceCheck, node_mistakes
+from callctl.model.deployment import ALONE, Deployment
 from callctl.model.device import ClientType, Device, Platform
 from callctl.model.hunt_pilot import HuntPilot
 from callctl.model.line import Line
 from callctl.model.node import CmGroup, DevicePool, Listener, Node
 from callctl.model.release import Release
+from callctl.model.routing_check import routing_mistakes
 from callctl.model.service_parameter import ServiceParameters
-from callctl.model.trunk import RoutePattern, SipProfile, SipTrunk
+from callctl.model.trunk import RoutePattern, SipProfile, SipTrunk, best_first
 from callctl.model.user import Secret, User
+from sipstack.transport.websocket import OriginPolicy
 
 POOL: Final = "default"
 """The device pool, and the CM group, that a cluster has unless others are given."""
@@ -45,6 +48,9 @@ def make_cluster(
     trunks: Iterable[SipTrunk] = (),
     route_patterns: Iterable[RoutePattern] = (),
     sip_profiles: Iterable[SipProfile] = (),
+    websocket: OriginPolicy = OriginPolicy(),  # noqa: B008  (frozen)
+    deployment: Deployment = ALONE,
+    jabber_client_configuration: Mapping[str, str] | None = None,
 ) -> Cluster:
     """A cluster of the parts given and of what they name.
 
@@ -88,25 +94,35 @@ def make_cluster(
         cloud=cloud,
         hunt_pilots={pilot.dn: pilot for pilot in hunt_pilots},
         trunks={trunk.name: trunk for trunk in trunks},
-        route_patterns=tuple(
-            sorted(route_patterns, key=lambda pattern: pattern.specificity, reverse=True)
-        ),
+        route_patterns=best_first(route_patterns),
         sip_profiles={profile.name: profile for profile in sip_profiles},
+        websocket=websocket,
+        deployment=deployment,
+        jabber_client_configuration=dict(jabber_client_configuration or {}),
     )
     _refuse_contradictions(cluster, all_devices)
     return cluster
 
 
-def make_node(name: str, number: int, *, host: str = "", port: int = 5060) -> Node:
-    """A node with UDP and TCP at `port` and TLS at the next; number 1 is the publisher."""
+def make_node(
+    name: str, number: int, *, host: str = "", port: int = 5060, websocket_port: int | None = None
+) -> Node:
+    """A node with UDP and TCP at `port` and TLS at the next; number 1 is the publisher.
+
+    With `websocket_port` it takes WS there and WSS at the next.
+    """
     host = host or f"192.0.2.{number}"  # RFC 5737 addresses: never those of a real machine
+    listeners = [
+        Listener("UDP", host, port),
+        Listener("TCP", host, port),
+        Listener("TLS", host, port + 1),
+    ]
+    if websocket_port is not None:
+        listeners.append(Listener("WS", host, websocket_port))
+        listeners.append(Listener("WSS", host, websocket_port + 1))
     return Node(
         name,
-        (
-            Listener("UDP", host, port),
-            Listener("TCP", host, port),
-            Listener("TLS", host, port + 1),
-        ),
+        tuple(listeners),
         fqdn=f"{name}.lab.example",
         publisher=number == 1,
     )
@@ -186,8 +202,11 @@ def _refuse_contradictions(cluster: Cluster, devices: Sequence[Device]) -> None:
     if len(cluster.devices) != len(devices):
         raise ValueError("two devices have the same name")
     found = [*node_mistakes(cluster.nodes, cluster.cm_groups, cluster.device_pools)]
-    check = DeviceCheck(cluster.device_pools, cluster.users, cluster.lines)
+    check = DeviceCheck(
+        cluster.device_pools, cluster.users, cluster.lines, sip_profiles=cluster.sip_profiles
+    )
     for device in devices:
         found += check.mistakes(device)
+    found += routing_mistakes(cluster)
     if found:
         raise ValueError("; ".join(f"{mistake.path}: {mistake.problem}" for mistake in found))

@@ -38,7 +38,7 @@ _Row: TypeAlias = tuple[int, dict[str, Any]]
 class BulkReader:
     """Reads bulk files into a draft."""
 
-    __slots__ = ("_check", "_draft", "_file", "_found", "_spoiled")
+    __slots__ = ("_check", "_draft", "_file", "_found", "_spoiled", "mobility_rows")
 
     def __init__(self, draft: Draft, check: DeviceCheck, spoiled: Spoiled) -> None:
         self._draft = draft
@@ -46,6 +46,9 @@ class BulkReader:
         self._spoiled = spoiled
         self._file = ""
         self._found: list[Finding] = []
+        self.mobility_rows: dict[str, tuple[str, int]] = {}
+        """File and row of each mobility identity, by user: it may lead to a line that comes later.
+        """
 
     def read(self, path: Path) -> list[Finding]:
         """Add every row of the file at `path`; returns what is wrong with it."""
@@ -59,7 +62,7 @@ class BulkReader:
             else:
                 with path.open("rb") as file:
                     for line, row in rows[path.suffix](file):
-                        for mistake in self._add(row):
+                        for mistake in self._add(row, line):
                             self._report(line, key_text(mistake.path), *mistake[1:])
         except OSError as error:
             self._report(None, "", error.strerror or "cannot be read", "a file that can be read")
@@ -67,7 +70,7 @@ class BulkReader:
             pass
         return self._found
 
-    def _add(self, cells: dict[str, Any]) -> Iterator[Mistake]:
+    def _add(self, cells: dict[str, Any], line: int) -> Iterator[Mistake]:
         try:
             row = BulkRow.model_validate(cells)
         except ValidationError as error:
@@ -78,11 +81,17 @@ class BulkReader:
         user = draft.users.get(user_id)
         if user is None:
             if row.password is not None:
-                draft.users[user_id] = User(user_id, Secret(row.password), row.display_name)
+                secret, mobile = Secret(row.password), row.mobility_identity
+                draft.users[user_id] = User(user_id, secret, row.display_name, mobile)
+                if mobile is not None:
+                    self.mobility_rows[user_id] = (self._file, line)
             elif not self._spoiled.covers("users", user_id):
                 problem = f"is missing, and {quoted(user_id)} is a new user"
                 yield Mistake(("password",), problem, "a password")
                 return
+        elif row.mobility_identity not in (None, user.mobility_identity):
+            problem = f"is not the one that {quoted(user_id)} has already"
+            yield Mistake(("mobility_identity",), problem, "the same, or an empty cell")
         elif row.password is not None and user.password.get_secret_value() != row.password:
             problem = f"is not the one that {quoted(user_id)} has already"
             yield Mistake(("password",), problem, "the same, or an empty cell")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from callctl.model.push_access import DirectPush
+
 
 @dataclass(frozen=True, slots=True)
 class CloudSettings:
@@ -12,3 +14,4 @@ class CloudSettings:
     push_enabled: bool = False
     emulator: bool = False  # the address below is ignored: emulators run beside the nodes
     push_rest_url: str = "https://push.webexconnect.com"
+    direct: DirectPush | None = None  # None: every push goes through Push REST (PUSH-02)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from callctl.model.cloud import CloudSettings
+from callctl.model.deployment import ALONE, Deployment
 from callctl.model.device import Device
 from callctl.model.hunt_pilot import HuntPilot
 from callctl.model.line import Line
@@ -13,6 +14,7 @@ from callctl.model.release import Release
 from callctl.model.service_parameter import ServiceParameters
 from callctl.model.trunk import RoutePattern, SipProfile, SipTrunk
 from callctl.model.user import User
+from sipstack.transport.websocket import OriginPolicy
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -34,7 +36,10 @@ class Cluster:
     devices: dict[str, Device]
     service_parameters: ServiceParameters = field(default_factory=ServiceParameters)
     cloud: CloudSettings = field(default_factory=CloudSettings)
+    websocket: OriginPolicy = field(default_factory=OriginPolicy)  # of all ws and wss listeners
     unrestricted: bool = False  # export-unrestricted software: no push (GEN-07)
+    deployment: Deployment = ALONE
+    jabber_client_configuration: dict[str, str] = field(default_factory=dict)  # MODE-19
     hunt_pilots: dict[str, HuntPilot] = field(default_factory=dict)  # by DN
     trunks: dict[str, SipTrunk] = field(default_factory=dict)
     route_patterns: tuple[RoutePattern, ...] = ()  # the best match first

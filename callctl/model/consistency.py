@@ -15,7 +15,7 @@ from callctl.model.device import (
     platforms_of_name,
 )
 from callctl.model.line import Line
-from callctl.model.node import CmGroup, DevicePool, Node
+from callctl.model.node import WEBSOCKET, CmGroup, DevicePool, Node
 from callctl.model.user import User
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -78,17 +78,17 @@ def node_mistakes(
     for group in cm_groups.values():
         for index, node in enumerate(group.nodes):
             if node not in nodes and not spoiled.covers("nodes", node):
-                yield _unknown(("cm_groups", group.name, index), "node", node, nodes)
+                yield unknown(("cm_groups", group.name, index), "node", node, nodes)
     for pool in device_pools.values():
         name = pool.cm_group
         if name not in cm_groups and not spoiled.covers("cm_groups", name):
-            yield _unknown(("device_pools", pool.name, "cm_group"), "CM group", name, cm_groups)
+            yield unknown(("device_pools", pool.name, "cm_group"), "CM group", name, cm_groups)
 
 
 class DeviceCheck:
     """Judges one device after the other by what it refers to and by those judged before."""
 
-    __slots__ = ("_device_pools", "_instances", "_lines", "_spoiled", "_users")
+    __slots__ = ("_device_pools", "_instances", "_lines", "_sip_profiles", "_spoiled", "_users")
 
     def __init__(
         self,
@@ -96,25 +96,30 @@ class DeviceCheck:
         users: Mapping[str, User],
         lines: Mapping[str, Line],
         spoiled: Spoiled = NOTHING_SPOILED,
+        sip_profiles: Collection[str] = (),
     ) -> None:
         self._device_pools = device_pools
         self._users = users
         self._lines = lines
         self._spoiled = spoiled
+        self._sip_profiles = sip_profiles
         self._instances: dict[str, str] = {}  # +sip.instance to the device that has it
 
     def mistakes(self, device: Device) -> Iterator[Mistake]:
         """What is wrong with `device`; paths begin at the field."""
         pool, owner = device.device_pool, device.owner
         if pool not in self._device_pools and not self._spoiled.covers("device_pools", pool):
-            yield _unknown(("device_pool",), "device pool", pool, self._device_pools)
+            yield unknown(("device_pool",), "device pool", pool, self._device_pools)
         if owner is not None and not self._knows_user(owner):
-            yield _unknown(("owner",), "user", owner, self._users)
+            yield unknown(("owner",), "user", owner, self._users)
         for index, dn in enumerate(device.lines):
             if dn not in self._lines and not self._spoiled.covers("lines", dn):
-                yield _unknown(("lines", index), "line", dn, self._lines)
+                yield unknown(("lines", index), "line", dn, self._lines)
         if len(device.lines) > 1 and len(set(device.lines)) != len(device.lines):
             yield Mistake(("lines",), "names a line twice", "each line once")
+        profile = device.sip_profile
+        if profile is not None and not self._knows_sip_profile(profile):
+            yield unknown(("sip_profile",), "SIP profile", profile, self._sip_profiles)
         yield from _platform_mistakes(device)
         if device.instance is not None:
             other = self._instances.setdefault(device.instance, device.name)
@@ -125,6 +130,9 @@ class DeviceCheck:
 
     def _knows_user(self, user_id: str) -> bool:
         return user_id in self._users or self._spoiled.covers("users", user_id)
+
+    def _knows_sip_profile(self, name: str) -> bool:
+        return name in self._sip_profiles or self._spoiled.covers("sip_profiles", name)
 
 
 def _platform_mistakes(device: Device) -> Iterator[Mistake]:
@@ -153,6 +161,12 @@ def _platform_mistakes(device: Device) -> Iterator[Mistake]:
 def _listener_mistakes(nodes: Mapping[str, Node]) -> Iterator[Mistake]:
     taken: dict[tuple[bool, str, int], str] = {}
     for node in nodes.values():
+        if all(listener.transport in WEBSOCKET for listener in node.listeners):
+            yield Mistake(
+                ("nodes", node.name, "listeners"),
+                "are for browsers only",
+                "one for udp, tcp or tls, by which other nodes and phones reach it",
+            )
         for index, listener in enumerate(node.listeners):
             # TLS runs over TCP, so the two cannot share a port; UDP has ports of its own.
             place = (listener.transport == "UDP", listener.host, listener.port)
@@ -165,7 +179,8 @@ def _listener_mistakes(nodes: Mapping[str, Node]) -> Iterator[Mistake]:
                 )
 
 
-def _unknown(path: Path, noun: str, name: str, known: Collection[str]) -> Mistake:
+def unknown(path: Path, noun: str, name: str, known: Collection[str]) -> Mistake:
+    """A reference at `path` to a `noun` that is not among those `known`."""
     return Mistake(path, f"there is no {noun} {name!r}", one_of(name, known))
 
 

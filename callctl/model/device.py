@@ -25,6 +25,13 @@ class ClientType(Enum):
     STANDARD = "standard"
 
 
+class PushWay(Enum):
+    """How pushes leave for the partner cloud of a device."""
+
+    PUSH_REST = "push_rest"
+    DIRECT = "direct"
+
+
 MOBILE: Final = frozenset({Platform.IOS, Platform.ANDROID})
 """The only platforms that may ever get a push (GEN-04)."""
 
@@ -68,6 +75,7 @@ class Device:
     instance: str | None = None  # "urn:uuid:..." of its +sip.instance, if fixed beforehand
     subscriber_service: str | None = None  # one of SUBSCRIBER_SERVICES
     sip_profile: str | None = None
+    push_way: PushWay | None = None  # None: as the cluster does with its subscriber service
 
     @property
     def mobile(self) -> bool:

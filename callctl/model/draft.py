@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from callctl.model.consistency import Mistake
+from callctl.model.consistency import Path as KeyPath
 from callctl.model.device import Device, platforms_of_name
-from callctl.model.line import ExternalPresentation, Line
+from callctl.model.hunt_pilot import HuntPilot
+from callctl.model.line import NO_FORWARDING, ExternalPresentation, Forwarding, Line
 from callctl.model.node import CmGroup, DevicePool, Node
+from callctl.model.routing_schema import (
+    CredentialsEntry,
+    ExternalPresentationEntry,
+    ForwardingEntry,
+    HuntPilotEntry,
+    TrunkEntry,
+)
 from callctl.model.schema import (
     ClusterFile,
     DeviceEntry,
     DeviceTraits,
-    ExternalPresentationEntry,
     LineEntry,
     NodeEntry,
     UserEntry,
 )
+from callctl.model.trunk import RoutePattern, SipProfile, SipTrunk, TrunkCredentials
 from callctl.model.user import Secret, User
-from callctl.model.values import parse_listener
+from callctl.model.values import parse_destination, parse_listener
 
 PASSWORD_FILE_MAX = 4096  # octets read; a password has at most 256 characters
 
@@ -35,6 +44,10 @@ class Draft:
     users: dict[str, User] = field(default_factory=dict)
     lines: dict[str, Line] = field(default_factory=dict)
     devices: dict[str, Device] = field(default_factory=dict)
+    hunt_pilots: dict[str, HuntPilot] = field(default_factory=dict)
+    trunks: dict[str, SipTrunk] = field(default_factory=dict)
+    route_patterns: list[RoutePattern] = field(default_factory=list)
+    sip_profiles: dict[str, SipProfile] = field(default_factory=dict)
     _texts: dict[str, str] = field(default_factory=dict)
 
     def fill(self, file: ClusterFile, directory: Path) -> Iterator[Mistake]:
@@ -55,6 +68,17 @@ class Draft:
         for name, device in file.devices.items():
             for mistake in self._add_device(name, device):
                 yield mistake._replace(path=("devices", name, *mistake.path))
+        for dn, pilot in file.hunt_pilots.items():
+            self.hunt_pilots[dn] = _hunt_pilot(dn, pilot)
+        for name, trunk in file.trunks.items():
+            yield from self._add_trunk(name, trunk, directory)
+        for pattern, way in file.route_patterns.items():
+            self.route_patterns.append(
+                RoutePattern(pattern, tuple(way.trunks), way.strip, way.prefix)
+            )
+        for name, profile in file.sip_profiles.items():
+            shown = _presentation(profile.external_presentation)
+            self.sip_profiles[name] = SipProfile(name, profile.enable_external_presentation, shown)
 
     def device(
         self, name: str, owner: str | None, lines: tuple[str, ...], traits: DeviceTraits
@@ -84,6 +108,7 @@ class Draft:
             traits.custom_region,
             traits.instance,
             self._once_or_none(traits.subscriber_service),
+            self._once_or_none(traits.sip_profile),
         )
 
     def once(self, text: str) -> str:
@@ -94,26 +119,42 @@ class Draft:
         return None if text is None else self._texts.setdefault(text, text)
 
     def _add_user(self, user_id: str, entry: UserEntry, directory: Path) -> Iterator[Mistake]:
-        path = ("users", user_id)
-        password = entry.password
-        if (password is None) == (entry.password_file is None):
-            problem = "has no password" if password is None else "has a password and a file of it"
-            yield Mistake(path, problem, "password or password_file")
-        elif password is None and entry.password_file is not None:
-            try:
-                password = _password_in(directory / entry.password_file)
-            except (OSError, ValueError) as error:
-                problem = f"{entry.password_file} gives no password: {_reason(error)}"
-                yield Mistake((*path, "password_file"), problem, "its first line a password")
-        # A user whose password is wrong is kept: what refers to it is right.
+        password = _password(entry, ("users", user_id), directory)
+        if isinstance(password, Mistake):
+            yield password
+            password = ""  # the user is kept: what refers to it is right
         name = self.once(user_id)
-        self.users[name] = User(name, Secret(password or ""), entry.display_name)
+        self.users[name] = User(name, Secret(password), entry.display_name, entry.mobility_identity)
+
+    def _add_trunk(self, name: str, entry: TrunkEntry, directory: Path) -> Iterator[Mistake]:
+        credentials: dict[str, TrunkCredentials | None] = {"outbound": None, "inbound": None}
+        for direction, given in (("outbound", entry.outbound), ("inbound", entry.inbound)):
+            if given is None:
+                continue
+            password = _password(given, ("trunks", name, direction), directory)
+            if isinstance(password, Mistake):
+                yield password
+            else:
+                credentials[direction] = TrunkCredentials(given.username, Secret(password))
+        self.trunks[name] = SipTrunk(
+            name,
+            tuple(map(parse_destination, entry.destinations)),
+            entry.options_ping_s,
+            entry.try_s,
+            credentials["outbound"],
+            credentials["inbound"],
+            entry.trust_identity,
+            _presentation(entry.external_presentation),
+            entry.sip_profile,
+        )
 
     def _add_device(self, name: str, entry: DeviceEntry) -> Iterator[Mistake]:
         device = self.device(name, entry.owner, tuple(entry.lines), entry)
         if isinstance(device, Mistake):
             yield device
         else:
+            if entry.push_channel is not None:
+                device = replace(device, push_way=entry.push_channel)
             self.devices[device.name] = device
 
 
@@ -125,11 +166,45 @@ def _node(name: str, entry: NodeEntry, domain: str, *, publisher: bool = False) 
 
 def _line(dn: str, entry: LineEntry) -> Line:
     shown = entry.external_presentation
-    return Line(dn, entry.display_name, _presentation(shown), entry.description)
+    forwarding = _forwarding(entry.forwarding)
+    return Line(dn, entry.display_name, _presentation(shown), entry.description, forwarding)
+
+
+def _forwarding(entry: ForwardingEntry) -> Forwarding:
+    made = Forwarding(entry.all, entry.busy, entry.no_answer, entry.unregistered, entry.no_answer_s)
+    return NO_FORWARDING if made == NO_FORWARDING else made  # one object for the many
+
+
+def _hunt_pilot(dn: str, entry: HuntPilotEntry) -> HuntPilot:
+    return HuntPilot(
+        dn,
+        tuple(entry.members),
+        entry.distribution,
+        entry.display_name,
+        entry.member_ring_s,
+        entry.forward_unanswered,
+    )
 
 
 def _presentation(entry: ExternalPresentationEntry | None) -> ExternalPresentation | None:
-    return None if entry is None else ExternalPresentation(entry.name, entry.number)
+    if entry is None:
+        return None
+    return ExternalPresentation(entry.name, entry.number or "", entry.anonymous)
+
+
+def _password(entry: UserEntry | CredentialsEntry, path: KeyPath, directory: Path) -> str | Mistake:
+    """The password that an entry gives, itself or in a file."""
+    if entry.password is not None and entry.password_file is not None:
+        return Mistake(path, "has a password and a file of it", "password or password_file")
+    if entry.password is not None:
+        return entry.password
+    if entry.password_file is None:
+        return Mistake(path, "has no password", "password or password_file")
+    try:
+        return _password_in(directory / entry.password_file)
+    except (OSError, ValueError) as error:
+        problem = f"{entry.password_file} gives no password: {_reason(error)}"
+        return Mistake((*path, "password_file"), problem, "its first line a password")
 
 
 def _password_in(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,20 +10,40 @@ from pydantic import ValidationError
 
 from callctl.errors import ConfigError, Finding
 from callctl.model.bulk import BulkReader
-from callctl.model.cloud import CloudSettings
 from callctl.model.cluster import Cluster
 from callctl.model.consistency import DeviceCheck, Mistake, Spoiled, node_mistakes
+from callctl.model.direct_draft import cloud_settings, way_mistakes
 from callctl.model.document import TEXT_MAX, Document, key_text
 from callctl.model.draft import Draft
 from callctl.model.explain import mistakes_of
 from callctl.model.release import Release
+from callctl.model.routing_check import routing_mistakes
 from callctl.model.schema import ClusterFile
 from callctl.model.service_parameter import ServiceParameters, contradictions
+from callctl.model.trunk import best_first
+from sipstack.transport.websocket import OriginPolicy
 
-KEYED: Final = ("nodes", "cm_groups", "device_pools", "users", "lines", "devices")
+KEYED: Final = (
+    "nodes",
+    "cm_groups",
+    "device_pools",
+    "users",
+    "lines",
+    "devices",
+    "hunt_pilots",
+    "trunks",
+    "route_patterns",
+    "sip_profiles",
+)
 """Sections whose entries stand for themselves: a wrong one spoils no other."""
 
-SETTINGS: Final = ("service_parameters", "cloud")
+SETTINGS: Final = (
+    "service_parameters",
+    "cloud",
+    "websocket",
+    "deployment",
+    "jabber_client_configuration",
+)
 """Sections of single settings, each with a default."""
 
 PLACEHOLDERS: Final = {"id": "spoiled", "domain": "spoiled.invalid"}
@@ -34,21 +55,41 @@ def load_cluster(path: Path) -> Cluster:
 
     Raises: ConfigError with every mistake in all of them.
     """
+    return read_cluster(path).cluster
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterRead:
+    """A cluster, and the file that it stands in."""
+
+    cluster: Cluster
+    _path: Path
+    _document: Document
+
+    def finding(self, remark: Mistake) -> Finding:
+        """A remark about the file with its place, as mistakes have it."""
+        line = self._document.line_of(remark.path)
+        key = key_text(remark.path)
+        return Finding(str(self._path), line, key, remark.problem, remark.expected)
+
+
+def read_cluster(path: Path) -> ClusterRead:
+    """As `load_cluster`, for those who have remarks of their own."""
     loading = _Loading(path)
     cluster = loading.cluster()
     if cluster is None or loading.findings:
         raise ConfigError(tuple(loading.findings))
-    return cluster
+    return ClusterRead(cluster, path, loading.document)
 
 
 class _Loading:
     """One run over one cluster file."""
 
-    __slots__ = ("_document", "_path", "_spoiled", "findings")
+    __slots__ = ("_path", "_spoiled", "document", "findings")
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._document = Document("")
+        self.document = Document("")
         self._spoiled = Spoiled()
         self.findings: list[Finding] = []
 
@@ -57,10 +98,10 @@ class _Loading:
         text = self._text()
         if text is None:
             return None
-        self._document = Document(text)
-        for line, mistake in self._document.mistakes:
+        self.document = Document(text)
+        for line, mistake in self.document.mistakes:
             self._report(mistake, line)
-        tree = self._document.tree
+        tree = self.document.tree
         if tree is None and not self.findings:
             self._report(Mistake((), "is empty", "a cluster: id, domain, nodes and cm_groups"))
         elif tree is not None and not isinstance(tree, dict):
@@ -126,17 +167,23 @@ class _Loading:
             problem = "cannot be true on unrestricted software"
             self._report(Mistake(("cloud", "push_enabled"), problem, "false (GEN-07)"))
         parameters = self._parameters(file)
+        mistakes: list[Mistake] = []
+        cloud = cloud_settings(file.cloud, directory, mistakes)
+        if not self._spoiled.touches("cloud"):
+            mistakes += way_mistakes(draft.devices.values(), file.cloud.direct)
+        for mistake in mistakes:
+            self._report(mistake)
         # Devices of the file may refer to users and lines of bulk files, so these come first.
-        check = DeviceCheck(draft.device_pools, draft.users, draft.lines, self._spoiled)
+        check = DeviceCheck(
+            draft.device_pools, draft.users, draft.lines, self._spoiled, draft.sip_profiles
+        )
         own_devices = list(draft.devices.values())
         bulk = BulkReader(draft, check, self._spoiled)
         bulk_findings = [finding for name in file.bulk for finding in bulk.read(directory / name)]
         for device in own_devices:
             for mistake in check.mistakes(device):
                 self._report(mistake._replace(path=("devices", device.name, *mistake.path)))
-        self.findings.sort(key=lambda finding: finding.line or 0)
-        self.findings += bulk_findings
-        return Cluster(
+        cluster = Cluster(
             id=file.id,
             domain=file.domain,
             release=Release.parse(file.release),
@@ -147,9 +194,28 @@ class _Loading:
             lines=draft.lines,
             devices=draft.devices,
             service_parameters=parameters,
-            cloud=CloudSettings(**file.cloud.model_dump()),
+            cloud=cloud,
             unrestricted=file.unrestricted,
+            websocket=OriginPolicy(
+                tuple(file.websocket.origins), required=file.websocket.origin_required
+            ),
+            deployment=file.deployment.record(),
+            jabber_client_configuration=file.jabber_client_configuration,
+            hunt_pilots=draft.hunt_pilots,
+            trunks=draft.trunks,
+            route_patterns=best_first(draft.route_patterns),
+            sip_profiles=draft.sip_profiles,
         )
+        for mistake in routing_mistakes(cluster, self._spoiled):
+            section, name, *key = mistake.path
+            row = bulk.mobility_rows.get(str(name)) if section == "users" else None
+            if row is None:
+                self._report(mistake)
+            else:
+                bulk_findings.append(Finding(*row, key_text(tuple(key)), *mistake[1:]))
+        self.findings.sort(key=lambda finding: finding.line or 0)
+        self.findings += bulk_findings
+        return cluster
 
     def _parameters(self, file: ClusterFile) -> ServiceParameters:
         values = file.service_parameters.model_dump()
@@ -161,6 +227,6 @@ class _Loading:
         return ServiceParameters() if mistakes else ServiceParameters(**values)
 
     def _report(self, mistake: Mistake, line: int | None = None) -> None:
-        line = line or self._document.line_of(mistake.path)
+        line = line or self.document.line_of(mistake.path)
         key = key_text(mistake.path)
         self.findings.append(Finding(str(self._path), line, key, mistake.problem, mistake.expected))

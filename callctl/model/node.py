@@ -10,7 +10,8 @@ CM_GROUP_MAX: Final = 3  # CMG-01: a primary and at most two backups
 Role: TypeAlias = Literal["primary", "backup", "tertiary"]
 ROLES: Final[tuple[Role, ...]] = ("primary", "backup", "tertiary")  # CMG-02, in list order
 
-TRANSPORTS: Final = ("UDP", "TCP", "TLS")
+TRANSPORTS: Final = ("UDP", "TCP", "TLS", "WS", "WSS")
+WEBSOCKET: Final = frozenset({"WS", "WSS"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,14 @@ class Node:
     listeners: tuple[Listener, ...]  # at least one; the first of a transport is the one advertised
     fqdn: str
     publisher: bool = False  # the first node of the cluster; the others are subscribers
+
+    @property
+    def dialled(self) -> Listener:
+        """The first listener that other nodes and phones can connect to: not one for browsers."""
+        for listener in self.listeners:
+            if listener.transport not in WEBSOCKET:
+                return listener
+        return self.listeners[0]
 
     def listener(self, transport: str) -> Listener | None:
         """The listener to advertise for `transport`, None if the node does not speak it."""

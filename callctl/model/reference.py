@@ -13,16 +13,27 @@ from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from callctl.model.deployment_schema import DeploymentEntry
+from callctl.model.direct_schema import ApnsEntry, DirectEntry, FcmEntry
+from callctl.model.routing_schema import (
+    CredentialsEntry,
+    ExternalPresentationEntry,
+    ForwardingEntry,
+    HuntPilotEntry,
+    RoutePatternEntry,
+    SipProfileEntry,
+    TrunkEntry,
+)
 from callctl.model.schema import (
     BulkRow,
     CloudEntry,
     ClusterFile,
     DeviceEntry,
     DevicePoolEntry,
-    ExternalPresentationEntry,
     LineEntry,
     NodeEntry,
     UserEntry,
+    WebSocketEntry,
 )
 from callctl.model.service_parameter import PARAMETERS
 from callctl.model.values import Kind
@@ -60,6 +71,8 @@ INTRO: Final = f"""\
 A cluster is described in one YAML 1.2 file, and the masses in bulk files that it names.
 `callctl check FILE` reports every mistake in all of them at once, with file, line and key;
 it exits with 0 if there is none, 1 if there are some, 2 if the command line cannot be used.
+It warns of what works and should not stay so, such as releases that do not go together; warnings
+count as mistakes with `--strict` only.
 This page is generated from the schema that does the checking.
 
 The smallest useful cluster:
@@ -96,8 +109,19 @@ SECTIONS: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
     ("users", UserEntry),
     ("lines", LineEntry),
     ("external_presentation", ExternalPresentationEntry),
+    ("forwarding", ForwardingEntry),
     ("devices", DeviceEntry),
+    ("hunt_pilots", HuntPilotEntry),
+    ("trunks", TrunkEntry),
+    ("outbound` and `inbound", CredentialsEntry),
+    ("route_patterns", RoutePatternEntry),
+    ("sip_profiles", SipProfileEntry),
     ("cloud", CloudEntry),
+    ("direct", DirectEntry),
+    ("apns", ApnsEntry),
+    ("fcm", FcmEntry),
+    ("websocket", WebSocketEntry),
+    ("deployment", DeploymentEntry),
 )
 
 

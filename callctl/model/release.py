@@ -11,6 +11,9 @@ _RELEASE: Final = re.compile(
     r"([1-9]\d?)(?:\.(\d{1,2})(?:\((\d{1,2})\))?)?(?:SU(\d{1,2})([a-z])?)?", re.ASCII
 )
 _VERSION: Final = re.compile(r"\d{1,5}(?:\.\d{1,5}){0,3}", re.ASCII)
+_LEADING: Final = re.compile(
+    r"\d{1,5}(?:\.\d{1,5}){0,2}(?!\d)", re.ASCII
+)  # build numbers are longer
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -54,6 +57,36 @@ class Release:
         return f"{text}SU{self.service_update}{self.letter}" if self.service_update else text
 
 
+@dataclass(frozen=True, slots=True)
+class Since:
+    """From which releases on something is there: `11.5(1)SU8, 12.5(1)SU3` (OP-62).
+
+    Trains are apart: of the starts the one of a release's own major number counts, else the
+    latest of a lower one. So 12.0(1) has not what began with 11.5(1)SU8 and 12.5(1)SU3.
+    """
+
+    starts: tuple[Release, ...]  # ascending, at most one of each major number
+
+    @classmethod
+    def parse(cls, *texts: str) -> Since:
+        """Raises: ValueError unless each text has the form of a release."""
+        return cls(tuple(Release.parse(text) for text in texts))
+
+    def reached_by(self, release: Release) -> bool:
+        """True if `release` is one of the starts, or a later one of its train."""
+        below = [start for start in self.starts if start.major <= release.major]
+        return bool(below) and release >= below[-1]
+
+    def next_after(self, release: Release) -> Release | None:
+        """The start to upgrade to from a release that has reached none; None if it has."""
+        if self.reached_by(release):
+            return None
+        return next(start for start in self.starts if start > release)
+
+    def __str__(self) -> str:
+        return ", ".join(map(str, self.starts))
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Version:
     """A version of a client app or of a mobile operating system, such as `12.9.1` or `16.5`.
@@ -67,6 +100,15 @@ class Version:
     def parse(cls, text: str) -> Version:
         """Raises: ValueError unless `text` has the form of a version."""
         return cls(_parts(text.removesuffix(" MR") + ".1" if text.endswith(" MR") else text))
+
+    @classmethod
+    def told_by(cls, text: str) -> Version | None:
+        """The version that a client tells: `12.8.0.303720` is 12.8; None if it tells none."""
+        try:
+            return cls.parse(text)
+        except ValueError:
+            found = _LEADING.match(text)
+            return None if found is None else cls(_parts(found[0]))
 
     def __str__(self) -> str:
         return ".".join(map(str, self.parts))

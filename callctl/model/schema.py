@@ -8,10 +8,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
+from pydantic import AfterValidator, Field, create_model
 
-from callctl.model.device import ClientType, Platform
+from callctl.model.deployment_schema import ClientConfiguration, DeploymentEntry
+from callctl.model.device import ClientType, Platform, PushWay
+from callctl.model.direct_schema import DirectEntry
+from callctl.model.entry import Entry
 from callctl.model.node import CM_GROUP_MAX
+from callctl.model.routing_schema import (
+    ExternalPresentationEntry,
+    ForwardingEntry,
+    HuntPilotEntry,
+    RoutePatternEntry,
+    SipProfileEntry,
+    TrunkEntry,
+)
 from callctl.model.service_parameter import PARAMETERS, Parameter
 from callctl.model.values import (
     Dn,
@@ -21,8 +32,9 @@ from callctl.model.values import (
     Instance,
     ListenerText,
     Name,
+    OriginText,
     Password,
-    PresentationNumber,
+    PatternText,
     ReleaseText,
     SubscriberService,
     Text,
@@ -33,20 +45,14 @@ from callctl.model.values import (
 )
 
 
-class Entry(BaseModel):
-    """Base of every part of the file: a key that is not described is a mistake."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
 class NodeEntry(Entry):
     """One call-control server."""
 
     listeners: list[ListenerText] = Field(
         min_length=1,
         description="Where it takes SIP: `transport:address:port`, the transport `udp`, `tcp` or "
-        "`tls`. The address is one that phones can reach; it goes into Via, Record-Route and "
-        "pushes.",
+        "`tls`, and for browsers `ws` or `wss` beside one of those. The address is one that "
+        "phones can reach; it goes into Via, Record-Route and pushes.",
     )
     fqdn: Domain | None = Field(
         default=None,
@@ -77,14 +83,10 @@ class UserEntry(Entry):
         description="File whose first line is the password, relative to the cluster file.",
     )
     display_name: Text = Field(default="", description="Name shown to others.")
-
-
-class ExternalPresentationEntry(Entry):
-    """What others see instead of the real name and number (CID-03)."""
-
-    name: Text = Field(default="", description="Name shown; empty: none.")
-    number: PresentationNumber = Field(
-        description="Number shown. X at its end stand for the last digits of the DN (OP-16)."
+    mobility_identity: Dn | None = Field(
+        default=None,
+        description="The user's mobile number, as dialled: takes the calls that the iPhone does "
+        "not come in time for (MOB-02).",
     )
 
 
@@ -96,6 +98,9 @@ class LineEntry(Entry):
         default=None, description="Name and number that others see instead."
     )
     description: Text = Field(default="", description="For people.")
+    forwarding: ForwardingEntry = Field(
+        default=ForwardingEntry(), description="Where calls go that nobody takes."
+    )
 
 
 class DeviceTraits(Entry):
@@ -132,6 +137,7 @@ class DeviceTraits(Entry):
         default=None,
         description="Push service it subscribes to, until the client tells its own (REG-07).",
     )
+    sip_profile: Name | None = Field(default=None, description="SIP profile that it uses.")
 
 
 class DeviceEntry(DeviceTraits):
@@ -142,6 +148,11 @@ class DeviceEntry(DeviceTraits):
     )
     lines: list[Dn] = Field(
         min_length=1, max_length=100, description="Its directory numbers, the primary one first."
+    )
+    push_channel: PushWay | None = Field(
+        default=None,
+        description="How pushes to it leave: through Push REST or directly. Without it, as "
+        "`cloud.direct.services` says.",
     )
 
 
@@ -156,6 +167,25 @@ class CloudEntry(Entry):
     )
     push_rest_url: HttpsUrl = Field(
         default="https://push.webexconnect.com", description="Push REST: takes the pushes."
+    )
+    direct: DirectEntry | None = Field(
+        default=None,
+        description="Channels that do without Push REST. Without it, and for what it does not "
+        "name, nothing is ever sent to APNs or FCM (PUSH-02).",
+    )
+
+
+class WebSocketEntry(Entry):
+    """Who may connect to `ws` and `wss` listeners (RFC 7118)."""
+
+    origins: list[OriginText] = Field(
+        default=[],
+        max_length=100,
+        description="Web pages that may connect, by origin: `https://phone.example`, "
+        "`http://127.0.0.1:*` for every port, or `any`. Without any, no browser is let in.",
+    )
+    origin_required: bool = Field(
+        default=False, description="Refuse clients that send no Origin: those that are no browsers."
     )
 
 
@@ -217,6 +247,14 @@ class ClusterFile(Entry):
     users: dict[UserId, UserEntry] = Field(default={}, description="By user id.")
     lines: dict[Dn, LineEntry] = Field(default={}, description="By directory number.")
     devices: dict[Name, DeviceEntry] = Field(default={}, description="By device name.")
+    hunt_pilots: dict[Dn, HuntPilotEntry] = Field(
+        default={}, description="By directory number, which is no line's."
+    )
+    trunks: dict[Name, TrunkEntry] = Field(default={}, description="By name.")
+    route_patterns: dict[PatternText, RoutePatternEntry] = Field(
+        default={}, description="By pattern."
+    )
+    sip_profiles: dict[Name, SipProfileEntry] = Field(default={}, description="By name.")
     bulk: list[FilePath] = Field(
         default=[],
         max_length=100,
@@ -227,6 +265,17 @@ class ClusterFile(Entry):
         ServiceParametersEntry(), description="Where the defaults do not fit."
     )
     cloud: CloudEntry = Field(default=CloudEntry(), description="The push clouds.")
+    websocket: WebSocketEntry = Field(
+        default=WebSocketEntry(), description="Who may connect to `ws` and `wss` listeners."
+    )
+    deployment: DeploymentEntry = Field(
+        default=DeploymentEntry(), description="The servers beside the cluster, for the checker."
+    )
+    jabber_client_configuration: ClientConfiguration = Field(
+        default={},
+        description="Parameters of the UC service of type Jabber client configuration, for the "
+        "checker: `EnableVoipSocket: false` is what push needs (MODE-19).",
+    )
 
 
 class BulkRow(DeviceTraits):
@@ -242,3 +291,7 @@ class BulkRow(DeviceTraits):
         description="Directory number; the user id if left out. May come again: shared line.",
     )
     device: Name = Field(description="Device name.")
+    mobility_identity: Dn | None = Field(
+        default=None,
+        description="The user's mobile number, in the first row of the user (MOB-02).",
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -10,6 +11,7 @@ from callctl.model.user import Secret
 
 WILDCARD: Final = "X"  # one digit
 REST: Final = "!"  # one or more digits, at the end of a pattern
+NUMBER_MAX: Final = 64  # characters of a number that may leave the cluster, as of a DN
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +71,29 @@ class RoutePattern:
     def matches(self, number: str) -> bool:
         """True if the pattern is for `number`."""
         fixed = self.pattern.removesuffix(REST)
-        if len(number) < len(fixed) or (fixed == self.pattern and len(number) != len(fixed)):
-            return False
+        if not (number.isascii() and len(fixed) <= len(number) <= NUMBER_MAX):
+            return False  # isdecimal() below would take "٣" for a digit
         rest = number[len(fixed) :]
-        if fixed != self.pattern and not rest.isdecimal():
+        if rest.isdecimal() == (fixed == self.pattern) or (rest and not rest.isdecimal()):
             return False
         return all(
-            digit == sign or (sign == WILDCARD and digit.isdecimal())
+            digit.isdecimal() if sign == WILDCARD else digit == sign
             for sign, digit in zip(fixed, number, strict=False)
         )
+
+    def rivals(self, other: RoutePattern) -> bool:
+        """True if some number matches both, and neither is the better match for it."""
+        if self.specificity != other.specificity or self.open_ended != other.open_ended:
+            return False
+        return all(
+            a == b or (a == WILDCARD and b.isdecimal()) or (b == WILDCARD and a.isdecimal())
+            for a, b in zip(self.pattern, other.pattern, strict=True)
+        )
+
+    @property
+    def open_ended(self) -> bool:
+        """True if it ends in "all that follow"."""
+        return self.pattern.endswith(REST)
 
     def sent(self, number: str) -> str:
         """The number as the peer is told it."""
@@ -87,4 +103,9 @@ class RoutePattern:
     def specificity(self) -> tuple[int, int]:
         """More fixed digits first, then the longer pattern: the best match has the greatest."""
         fixed = sum(sign not in (WILDCARD, REST) for sign in self.pattern)
-        return fixed, len(self.pattern) - self.pattern.count(REST)
+        return fixed, len(self.pattern) - self.open_ended
+
+
+def best_first(patterns: Iterable[RoutePattern]) -> tuple[RoutePattern, ...]:
+    """The patterns in the order in which the first that matches is the best match."""
+    return tuple(sorted(patterns, key=lambda pattern: pattern.specificity, reverse=True))

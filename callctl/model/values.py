@@ -14,10 +14,15 @@ from pydantic_core import PydanticCustomError
 
 from callctl.model.device import SUBSCRIBER_SERVICES
 from callctl.model.node import TRANSPORTS, Listener
-from callctl.model.release import Release, Version
+from callctl.model.release import ExpresswayVersion, Release, Version
 from callctl.model.service_parameter import Parameter
+from callctl.model.trunk import TrunkDestination
+from sipstack.transport.websocket import ANY_ORIGIN, ANY_PORT
 
 LISTENER_FORM: Final = "transport:address:port, as udp:127.0.0.1:5060 or tls:[::1]:5061"
+ORIGIN_FORM: Final = "as https://phone.example, http://127.0.0.1:8000, http://127.0.0.1:* or any"
+
+DESTINATION_FORM: Final = "transport:address:port, as udp:192.0.2.9:5060 or tls:[2001:db8::9]:5061"
 
 DN_PATTERN: Final = r"[\w+*#][\w.+*#-]*"
 
@@ -76,7 +81,8 @@ def parse_listener(text: str) -> Listener:
     transport, _, rest = text.partition(":")
     host, _, port = rest.rpartition(":")
     if transport.upper() not in TRANSPORTS:
-        raise wrong(f"{quoted(transport)} is not a transport", f"udp, tcp or tls; {LISTENER_FORM}")
+        known = f"{', '.join(TRANSPORTS[:-1])} or {TRANSPORTS[-1]}".lower()
+        raise wrong(f"{quoted(transport)} is not a transport", f"{known}; {LISTENER_FORM}")
     if not (port.isascii() and port.isdigit() and len(port) <= 5 and 1 <= int(port) <= 65_535):
         raise wrong(f"{quoted(port)} is not a port from 1 to 65535", LISTENER_FORM)
     bracketed = host.startswith("[") and host.endswith("]")
@@ -92,9 +98,39 @@ def parse_listener(text: str) -> Listener:
     return Listener(transport.upper(), str(address), int(port))
 
 
+def parse_destination(text: str) -> TrunkDestination:
+    """Read `udp:192.0.2.9:5060`, where a peer takes SIP. Raises: PydanticCustomError."""
+    transport = text.partition(":")[0]
+    if transport.upper() not in ("UDP", "TCP", "TLS"):
+        raise wrong(f"{quoted(transport)} is not a transport to a peer", DESTINATION_FORM)
+    place = parse_listener(text)
+    return TrunkDestination(place.transport, place.host, place.port)
+
+
+def _destination(text: str) -> str:
+    parse_destination(text)
+    return text
+
+
 def _listener(text: str) -> str:
     parse_listener(text)
     return text
+
+
+def _origin(text: str) -> str:
+    if text == ANY_ORIGIN:
+        return text
+    scheme, _, rest = text.lower().partition("://")
+    host = rest.removesuffix(ANY_PORT)
+    try:
+        parts = urlsplit(f"{scheme}://{host}")
+        sound = bool(parts.hostname) and parts.netloc == host and parts.port != 0
+    except ValueError:  # a port that is none, or half an IPv6 address
+        sound = False
+    plain = host.isascii() and host.isprintable() and not set(host) & set(" @*")
+    if scheme not in ("http", "https") or not (sound and plain):
+        raise wrong(f"{quoted(text)} is not an origin", ORIGIN_FORM)
+    return f"{scheme}://{rest}"
 
 
 def _https_url(text: str) -> str:
@@ -181,12 +217,32 @@ Instance: TypeAlias = Annotated[
     ),
 ]
 Domain: TypeAlias = Annotated[str, Kind("domain name"), AfterValidator(_domain)]
+DestinationText: TypeAlias = Annotated[str, Kind("destination"), AfterValidator(_destination)]
+PatternText: TypeAlias = Annotated[
+    str,
+    Kind("pattern"),
+    _matching(
+        r"\+?[0-9X*#]*!?(?<=.)",
+        32,
+        "a route pattern",
+        "digits, * and #, X for any digit, ! at the end for one or more digits",
+    ),
+]
+Prefix: TypeAlias = Annotated[
+    str, Kind("digits"), _matching(r"\+?[0-9*#]*", 32, "a prefix", "digits, * and #, + in front")
+]
 ListenerText: TypeAlias = Annotated[str, Kind("listener"), AfterValidator(_listener)]
+OriginText: TypeAlias = Annotated[str, Kind("origin"), AfterValidator(_origin)]
 HttpsUrl: TypeAlias = Annotated[str, Kind("https URL"), AfterValidator(_https_url)]
 ReleaseText: TypeAlias = Annotated[
     str,
     Kind("release"),
     _parsed_by(Release.parse, "a release", "one such as 12.5(1)SU3, 14SU3 or 15"),
+]
+ExpresswayText: TypeAlias = Annotated[
+    str,
+    Kind("Expressway version"),
+    _parsed_by(ExpresswayVersion.parse, "an Expressway version", "one such as X12.6.2"),
 ]
 VersionText: TypeAlias = Annotated[
     str, Kind("version"), _parsed_by(Version.parse, "a version", "one such as 12.9.1 or 16.5")
@@ -196,5 +252,17 @@ SubscriberService: TypeAlias = Annotated[
     Kind("subscriber service"),
     _matching(
         "|".join(SUBSCRIBER_SERVICES), 16, "a subscriber service", " or ".join(SUBSCRIBER_SERVICES)
+    ),
+]
+AppleId: TypeAlias = Annotated[
+    str,
+    Kind("id"),
+    _matching(r"[A-Z0-9]{10}", 10, "an id of Apple", "10 capital letters and digits"),
+]
+BundleId: TypeAlias = Annotated[
+    str,
+    Kind("bundle id"),
+    _matching(
+        r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", 155, "a bundle id", "one such as org.example.phone"
     ),
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final
 
+from callctl.push.features import Channel as Channel
 from callctl.push.features import PushFeatures
 from callctl.registration.push_binding import PushBinding
 
@@ -21,14 +22,6 @@ class PushKind(Enum):
     TERMINATED = "terminated"  # the messaging session ended with its server
 
 
-class Channel(Enum):
-    """Separate ways to one device; the value is the `channel` of the outer request (OP-10)."""
-
-    VOIP = "voip"
-    MESSAGE = "message"
-    DEFAULT = "default"  # the one channel of iOS 12 and of old releases (MODE-08, OP-63)
-
-
 SECOND_PUSHES: Final = frozenset({PushKind.MISSED, PushKind.ANSWERED_ELSEWHERE, PushKind.CANCELLED})
 CALL_PUSHES: Final = frozenset({PushKind.INCOMING}) | SECOND_PUSHES
 
@@ -36,16 +29,14 @@ CALL_PUSHES: Final = frozenset({PushKind.INCOMING}) | SECOND_PUSHES
 def channel_of(kind: PushKind, binding: PushBinding, features: PushFeatures) -> Channel:
     """The channel for a push of `kind` to the device of `binding`.
 
-    A second push to iOS 13 or later stays on the VoIP channel, because CallKit may still ring for
-    the first (OP-08). A custom-region device gets nothing there at all: each such push would have
-    to show CallKit (CHN-09).
+    A second push goes the way of the ring push, because CallKit may still ring for that (OP-08).
+    A call push to a custom-region device stays off the VoIP channel whatever `features` were looked
+    up for it: each push there would have to show CallKit (CHN-09).
     Source: MODE-08, MODE-09, SHL-06.
     """
-    if not features.separate_channels:
-        return Channel.DEFAULT
-    if kind not in CALL_PUSHES or binding.custom_region:
-        return Channel.MESSAGE
-    return Channel.VOIP
+    if kind not in CALL_PUSHES:
+        return features.message_channel
+    return Channel.MESSAGE if binding.custom_region else features.call_channel
 
 
 def target_of(channel: Channel, binding: PushBinding) -> str | None:

@@ -37,11 +37,6 @@ class PushBinding:
     managed: bool = True  # False: from RFC 8599, ends when its contact is removed
     stamp: Stamp = (Instant(0), "")  # newest wins when nodes differ
 
-    @property
-    def can_ring(self) -> bool:
-        """True if there is a target for a call push."""
-        return bool(self.message_token if self.custom_region else self.voip_token)
-
 
 class PushBindingTable:
     """The newest push binding of every device of the cluster, as one node knows them."""

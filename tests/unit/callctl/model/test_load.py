@@ -109,7 +109,7 @@ service_parameters:
         "6: nodes.ucm1.fqnd: unknown key; expected fqdn; did you mean that?",
         "8: nodes.ucm2.listeners[0]: '99999' is not a port from 1 to 65535; expected "
         "transport:address:port, as udp:127.0.0.1:5060 or tls:[::1]:5061",
-        "8: nodes.ucm2.listeners[1]: 'sctp' is not a transport; expected udp, tcp or tls; "
+        "8: nodes.ucm2.listeners[1]: 'sctp' is not a transport; expected udp, tcp, tls, ws or wss; "
         "transport:address:port, as udp:127.0.0.1:5060 or tls:[::1]:5061",
         "10: cm_groups.all[2]: there is no node 'ucm3'; expected one that the file defines",
         "12: device_pools.office.cm_group: there is no CM group 'al'; expected all",
@@ -195,7 +195,7 @@ cm_groups: {{all: [ucm1, ucm2]}}
         "udp:[127.0.0.1]:5060",
         "udp:0.0.0.0:5060",
         "udp:224.0.1.75:5060",
-        "ws:127.0.0.1:80",
+        "wsx:127.0.0.1:80",
     ],
 )
 def test_a_listener_is_a_transport_an_address_that_can_be_sent_to_and_a_port(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from callctl.model.release import ExpresswayVersion, Release, Version
+from callctl.model.release import ExpresswayVersion, Release, Since, Version
 
 IN_ORDER = (
     "11.5(1)",
@@ -84,3 +84,47 @@ def test_what_is_no_expressway_version_is_refused(text: str) -> None:
 def test_what_is_no_version_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a version"):
         Version.parse(text)
+
+
+@pytest.mark.req("REL-07")
+@pytest.mark.parametrize(
+    ("release", "next_start"),
+    [
+        ("10.5", "11.5(1)SU8"),
+        ("11.5(1)SU7", "11.5(1)SU8"),
+        ("11.5(1)SU8", None),
+        ("11.5(1)SU9", None),
+        ("12.0(1)", "12.5(1)SU3"),
+        ("12.5(1)SU2", "12.5(1)SU3"),
+        ("12.5(1)SU3", None),
+        ("14", None),
+        ("15SU1", None),
+    ],
+)
+def test_what_began_in_two_trains_is_in_the_later_releases_of_each(
+    release: str, next_start: str | None
+) -> None:
+    """OP-62: 12.0(1) is not above 11.5(1)SU8 for features."""
+    since = Since.parse("11.5(1)SU8", "12.5(1)SU3")
+    start = since.next_after(Release.parse(release))
+    assert (None if start is None else str(start)) == next_start
+    assert since.reached_by(Release.parse(release)) is (next_start is None)
+    assert str(since) == "11.5(1)SU8, 12.5(1)SU3"
+
+
+@pytest.mark.parametrize(
+    ("told", "version"),
+    [
+        ("12.9 MR", "12.9.1"),
+        ("12.8.0.303720", "12.8"),
+        ("17.4 (21E219)", "17.4"),
+        ("14.3.1", "14.3.1"),
+        ("44.1-beta", "44.1"),
+        ("", None),
+        ("main build", None),
+        ("202401", None),
+    ],
+)
+def test_version_is_read_from_what_a_client_tells(told: str, version: str | None) -> None:
+    found = Version.told_by(told)
+    assert (None if found is None else str(found)) == version

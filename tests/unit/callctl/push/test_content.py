@@ -14,8 +14,6 @@ from callctl.cloud.fcm import DATA_MAX
 from callctl.cloud.translate import OuterRequest, apns_request, fcm_request
 from callctl.push.content import ActiveNode, CallContent, safe_text
 from callctl.push.envelope import EnvelopeError, open_envelope, parse_payload, seal
-from callctl.push.features import ANDROID as ANDROID_FEATURES
-from callctl.push.features import FULL
 from callctl.push.kind import PushKind
 from callctl.push.reader import ReadPush, read_push
 from callctl.registration.push_binding import PushBinding
@@ -23,6 +21,7 @@ from helpers.pushes import (
     ANDROID,
     CHINA,
     FCM_TOKEN,
+    FULL,
     IOS_12,
     IPHONE,
     KEY,
@@ -33,6 +32,7 @@ from helpers.pushes import (
     VOIP_TOKEN,
     Service,
     at,
+    features_in,
     intent,
     posts,
 )
@@ -232,7 +232,7 @@ def test_sealed_push_of_any_caller_fits_every_partner(
 ) -> None:
     node = ActiveNode(fqdn, "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", 65535, "tls", "tertiary")
     content = CallContent(PushKind.INCOMING, "u" * 64, name, number, pilot, True, node)
-    for features in (FULL, ANDROID_FEATURES):
+    for features in (FULL, features_in()(ANDROID)):
         text = content.plaintext(features, UNIX_MS)
         sealed = seal(
             text, key=KEY, key_id="k" * 64, iv=b"i" * 12, tracking_id="t" * 41, target="d"

@@ -64,9 +64,10 @@ def test_tracking_id_is_new_for_each_push_and_travels_in_header_and_body() -> No
     ("status", "outcome"),
     [
         (200, Outcome.ACCEPTED),
+        (302, Outcome.REFUSED),
         (400, Outcome.REFUSED),
-        (401, Outcome.REFUSED),
-        (403, Outcome.REFUSED),
+        (404, Outcome.REFUSED),
+        (408, Outcome.FAILED),
         (410, Outcome.REFUSED_TOKEN),
         (413, Outcome.REFUSED),
         (429, Outcome.FAILED),

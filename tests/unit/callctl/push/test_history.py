@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from callctl.model.release import Release
 from callctl.push.cpns import CpnsSettings
 from callctl.push.events import Outcome, PushAnswered, TokenChanged
 from callctl.push.history import KEPT_MAX, RememberingCpns
 from callctl.push.kind import PushKind
-from helpers.pushes import IPHONE, URL, CountedEntropy, at, intent, posts
+from helpers.pushes import IPHONE, URL, CountedEntropy, at, features_in, intent, posts
 
 
 def service(*, in_flight_max: int = 64) -> RememberingCpns:
-    settings = CpnsSettings(URL, Release.parse("15"), in_flight_max=in_flight_max)
-    cpns = RememberingCpns(settings, CountedEntropy(), lambda name: IPHONE)
+    settings = CpnsSettings(URL, in_flight_max=in_flight_max)
+    cpns = RememberingCpns(settings, CountedEntropy(), lambda name: IPHONE, features_in())
     cpns.receive(TokenChanged("secret-token"), at(0))
     return cpns
 

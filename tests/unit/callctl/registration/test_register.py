@@ -182,6 +182,8 @@ def test_path_is_kept_for_requests_and_echoed_if_supported(rig: EngineRig) -> No
     assert response.headers.all("path") == ["<sip:edge@192.0.2.80;lr>"]
     (binding,) = rig.engines["ucm1"].bindings.of_dn("2001", rig.now)
     assert binding.path == ("<sip:edge@192.0.2.80;lr>",)
+    # What is for the phone goes to the proxy that gave the Path, not past it (RFC 3327 §5.3).
+    assert binding.flow == rig.flow("ucm1", PEER)
 
 
 @pytest.mark.req("REG-09")
