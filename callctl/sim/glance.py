@@ -52,6 +52,13 @@ class Glance:
         self.vias = vias
 
     @property
+    def dialled(self) -> str:
+        """The number in a Request-URI, "" in a response."""
+        if self.status:
+            return ""
+        return self.start.partition("sip:")[2].partition("@")[0].partition(";")[0]
+
+    @property
     def final(self) -> bool:
         """True for a final response."""
         return self.status >= 200

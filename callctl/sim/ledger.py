@@ -29,6 +29,7 @@ class Taken:
     call_id: str
     number: int  # CSeq
     vias: int  # 1: straight from who made it
+    dialled: str  # the number in its Request-URI
     finals: list[tuple[Instant, int, str]] = field(default_factory=list)  # at, status, To tag
     cancelled_at: Instant | None = None  # a CANCEL came before any final response
 
@@ -128,7 +129,16 @@ class Ledger:
                 copy.failed_at = copy.failed_at or now
         elif seen.method == "INVITE":
             if hop not in self.taken:
-                new = Taken(who.label, seen.branch, now, flow, seen.call_id, seen.number, seen.vias)
+                new = Taken(
+                    who.label,
+                    seen.branch,
+                    now,
+                    flow,
+                    seen.call_id,
+                    seen.number,
+                    seen.vias,
+                    seen.dialled,
+                )
                 self.taken[hop] = new
                 self.taken_by.setdefault((who.label, seen.call_id, seen.number), []).append(new)
         elif seen.method == "CANCEL":

@@ -7,7 +7,7 @@ really called. Source: CMG-04 to CMG-11, CALL-09, CALL-20.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -15,12 +15,18 @@ from callctl.call.story import CallRecord, Step
 from callctl.model.build import make_user
 from callctl.model.cluster import Cluster
 from callctl.model.device import Device, Platform
-from callctl.model.hunt_pilot import HuntPilot
 from callctl.model.line import Line
 from callctl.model.node import CmGroup, DevicePool, Node
-from callctl.phone.settings import AnswerPlan, UserAgentSettings
-from callctl.sim.agent_party import AgentParty
-from callctl.sim.scenario import CALLS_FROM_NS, AgentPlan, PhonePlan, Scenario
+from callctl.phone.settings import AnswerPlan
+from callctl.sim.itineraries import numbers_behind
+from callctl.sim.scenario import (
+    CALLS_FROM_NS,
+    AgentPlan,
+    PeerPlan,
+    PhonePlan,
+    Scenario,
+    destinations_of,
+)
 from callctl.sim.simulation import Simulation
 from callctl.sim.weather import Weather
 from sipstack.timing import MS, SECOND, Instant
@@ -33,7 +39,6 @@ LONGEST_NS: Final = 150 * SECOND
 CALM_LINK: Final = Weather(delay_min_ns=5 * MS, delay_max_ns=5 * MS)
 TRANSPORTS: Final = ("TLS", "TCP", "UDP")  # those of the simulated network, as phones like them
 DEVICES_MAX: Final = 50
-PORT: Final = 5060
 
 
 class NoRoute(ValueError):
@@ -94,16 +99,9 @@ def route(
         if name not in {device.name for device in devices}:
             raise NoRoute(f"{name} is no device that a call to {number} can come to")
     world = _cluster(cluster, devices, taken_by)
-    simulation = Simulation(_scenario(world, devices, awake), judges=lambda _: ())
-    peers = [
-        _peer(simulation, world, host, port, transport)
-        for text, (transport, host, port) in (
-            (text, (it.transport, it.host, it.port)) for text, it in destinations.items()
-        )
-        if text not in down
-    ]
+    scenario = _scenario(world, devices, awake, down)
+    simulation = Simulation(scenario, judges=lambda _: ())
     record = _played(simulation, number, [name for name in down if name in cluster.nodes])
-    del peers
     return Route(
         number,
         taken_by,
@@ -131,30 +129,9 @@ def _played(simulation: Simulation, number: str, lost: list[str]) -> CallRecord:
     raise NoRoute(f"{number} is no number of this cluster, and no route pattern is for it")
 
 
-def _numbers(cluster: Cluster, number: str) -> Iterator[str]:
-    """The lines that a call may come to: hunts and forwarding are followed, each number once."""
-    waiting, seen = [number], {number: None}
-    while waiting:
-        found = cluster.destination(waiting.pop(0))
-        following: list[str | None] = []
-        if isinstance(found, Line):
-            yield found.dn
-            to = found.forwarding
-            following = [to.all, to.busy, to.no_answer, to.unregistered]
-            for device in cluster.devices_of_line.get(found.dn, ()):
-                owner = cluster.users.get(device.owner or "")
-                following.append(None if owner is None else owner.mobility_identity)
-        elif isinstance(found, HuntPilot):
-            following = [*found.members, found.forward_unanswered]
-        for each in following:
-            if each is not None and each not in seen:
-                seen[each] = None
-                waiting.append(each)
-
-
 def _devices(cluster: Cluster, number: str) -> list[Device]:
     devices: dict[str, Device] = {}
-    for dn in _numbers(cluster, number):
+    for dn in numbers_behind(cluster, number):
         for device in cluster.devices_of_line.get(dn, ()):
             # A simulated phone registers one line: the one that the call comes to.
             others = tuple(line for line in device.lines if line != dn)
@@ -201,7 +178,9 @@ def _transport(cluster: Cluster, device: Device) -> str:
     raise NoRoute(f"the nodes of {device.name}'s CM group have no transport in common")
 
 
-def _scenario(cluster: Cluster, devices: list[Device], awake: Collection[str]) -> Scenario:
+def _scenario(
+    cluster: Cluster, devices: list[Device], awake: Collection[str], down: Collection[str]
+) -> Scenario:
     caller = cluster.devices[CALLER]
     agents = [AgentPlan(caller, "203.0.113.1", _transport(cluster, caller), RINGS)]
     phones: list[PhonePlan] = []
@@ -216,29 +195,20 @@ def _scenario(cluster: Cluster, devices: list[Device], awake: Collection[str]) -
             )
         else:
             agents.append(AgentPlan(device, f"203.0.113.{index + 1}", transport, RINGS))
+    peers = tuple(
+        PeerPlan(destination, RINGS)
+        for destination in destinations_of(cluster)
+        if str(destination) not in down
+    )
     weather = CALM_LINK
     return Scenario(
         1,
         cluster,
         tuple(agents),
         tuple(phones),
+        peers=peers,
         weather=weather,
         bus_weather=weather,
         cloud_weather=weather,
         good_weather=weather,
-    )
-
-
-def _peer(
-    simulation: Simulation, cluster: Cluster, host: str, port: int, transport: str
-) -> AgentParty:
-    """The other end of a trunk: rings, and answers to the health check."""
-    settings = UserAgentSettings("peer", cluster.domain, (), host, port, transport, answer=RINGS)
-    return AgentParty(
-        f"peer {transport.lower()}:{host}:{port}",
-        simulation.world,
-        simulation.network,
-        simulation.watch,
-        settings,
-        simulation.streams.entropy(f"peer {host} {port}"),
     )

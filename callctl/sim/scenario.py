@@ -13,6 +13,7 @@ from typing import Final
 from callctl.cloud.faults import Fault
 from callctl.model.cluster import Cluster
 from callctl.model.device import Device
+from callctl.model.trunk import TrunkDestination
 from callctl.phone.settings import AnswerPlan
 from callctl.sim.weather import CALM, Weather
 from sipstack.timing import SECOND
@@ -48,11 +49,19 @@ class PhonePlan:
 
 
 @dataclass(frozen=True, slots=True)
+class PeerPlan:
+    """The other end of a trunk, at one of its destinations."""
+
+    destination: TrunkDestination
+    answer: AnswerPlan
+
+
+@dataclass(frozen=True, slots=True)
 class CallPlan:
     """One call of a desk phone or a mobile phone."""
 
     at: int
-    caller: str  # device name
+    caller: str  # device name, or that of a peer
     target: str  # number
     give_up_ns: int | None = None  # CANCEL, or BYE, so long after the INVITE
     hang_up_ns: int | None = None  # BYE so long after the answer; None: the called side ends it
@@ -90,6 +99,7 @@ class Scenario:
     cluster: Cluster
     agents: tuple[AgentPlan, ...] = ()
     phones: tuple[PhonePlan, ...] = ()
+    peers: tuple[PeerPlan, ...] = ()
     calls: tuple[CallPlan, ...] = ()
     troubles: tuple[TroublePlan, ...] = ()
     weather: Weather = CALM  # of SIP, from the first call until all is made well
@@ -100,3 +110,13 @@ class Scenario:
     good_weather: Weather = CALM  # before and after
     faults_until: int = CALLS_FROM_NS
     personal: tuple[str, ...] = field(default=(), repr=False)  # must not show up in a cloud
+
+
+def destinations_of(cluster: Cluster) -> tuple[TrunkDestination, ...]:
+    """Every destination of every trunk."""
+    return tuple(it for trunk in cluster.trunks.values() for it in trunk.destinations)
+
+
+def peer_name(destination: TrunkDestination) -> str:
+    """What the other end of a trunk is called."""
+    return f"PEER {destination.host}"

@@ -20,7 +20,15 @@ from callctl.sim.network import Network
 from callctl.sim.node_party import Bus, NodeFactory, NodeParty
 from callctl.sim.party import Party
 from callctl.sim.phone_party import PhoneParty
-from callctl.sim.scenario import CALLS_FROM_NS, CallPlan, Scenario, Trouble, TroublePlan
+from callctl.sim.scenario import (
+    CALLS_FROM_NS,
+    CallPlan,
+    PeerPlan,
+    Scenario,
+    Trouble,
+    TroublePlan,
+    peer_name,
+)
 from callctl.sim.sign_in_desk import SignInDesk
 from callctl.sim.trace import Trace
 from callctl.sim.watch import Judge, Violation, Watch
@@ -93,6 +101,17 @@ class Simulation:
             )
             for plan in scenario.agents
         }
+        for peer in scenario.peers:
+            # A party outside the cluster: it calls and is called without being registered.
+            name = peer_name(peer.destination)
+            self.agents[name] = AgentParty(
+                name,
+                self.world,
+                self.network,
+                self.watch,
+                peer_settings(cluster, peer),
+                streams.entropy(name),
+            )
         self.desk = SignInDesk(cluster, self.bus.nodes, self.watch)
         self.phones = {
             plan.device.name: PhoneParty(
@@ -144,8 +163,8 @@ class Simulation:
         """Start the nodes; everybody signs in and registers."""
         for node in self.nodes.values():
             node.start()
-        for agent in self.agents.values():
-            agent.register()
+        for plan in self.scenario.agents:
+            self.agents[plan.device.name].register()
         for phone in self.phones.values():
             phone.start()
 
@@ -270,6 +289,19 @@ def registrars_of(cluster: Cluster, device_name: str, transport: str) -> tuple[R
         assert listener is not None
         found.append(Registrar(listener.host, listener.port, node.fqdn))
     return tuple(found)
+
+
+def peer_settings(cluster: Cluster, plan: PeerPlan) -> UserAgentSettings:
+    """The other end of a trunk; it calls the first node that speaks its transport."""
+    transport, host, port = plan.destination.transport, plan.destination.host, plan.destination.port
+    nodes = [
+        Registrar(listener.host, listener.port)
+        for node in cluster.nodes.values()
+        if (listener := node.listener(transport)) is not None
+    ]
+    return UserAgentSettings(
+        "4989123", cluster.domain, tuple(nodes), host, port, transport, answer=plan.answer
+    )
 
 
 def agent_settings(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from random import Random
-from typing import Final
+from typing import Final, TypedDict
 
 from callctl.model.build import android, desk_phone, iphone, make_cluster
 from callctl.model.cluster import Cluster
@@ -13,12 +13,41 @@ from callctl.model.service_parameter import ServiceParameters
 from callctl.phone.settings import AnswerPlan
 from callctl.sim.entropy import Streams
 from callctl.sim.faults import draw_faults
-from callctl.sim.scenario import CALLS_FROM_NS, AgentPlan, CallPlan, PhonePlan, Scenario
+from callctl.sim.routing import Routing, draw_routing
+from callctl.sim.scenario import (
+    CALLS_FROM_NS,
+    AgentPlan,
+    CallPlan,
+    PeerPlan,
+    PhonePlan,
+    Scenario,
+    destinations_of,
+    peer_name,
+)
 from sipstack.timing import MS, SECOND
+
+
+class IphoneTraits(TypedDict, total=False):
+    """What makes an iPhone another than the usual one."""
+
+    custom_region: bool
+    os_version: str
+    client_version: str
+
 
 NODES: Final = ("ucm1", "ucm2", "ucm3")
 NAMES: Final = ("Night Porter", "Reception-East", "Loading Dock", "Warehouse North")
 CALLS_MAX: Final = 6
+RELEASES: Final = (
+    ("15", "14SU3", "14SU2", "12.5(1)SU3", "12.5(1)SU2", "11.5(1)SU8", "11.5(1)SU5"),
+    (50, 10, 10, 12, 6, 6, 6),
+)
+IPHONES: Final[tuple[IphoneTraits, ...]] = (
+    {},
+    {"custom_region": True},
+    {"os_version": "12.4"},
+    {"client_version": "12.8.1"},
+)
 PHONES: Final = "phones"  # CM group and device pool
 DESKS: Final = "desks"
 
@@ -41,25 +70,29 @@ def draw(seed: int) -> Scenario:
     lines: list[Line] = []
     phones: list[PhonePlan] = []
     agents: list[AgentPlan] = []
+    release = random.choices(*RELEASES)[0]
     for number in range(random.choices((1, 2, 3), (5, 3, 2))[0]):
         line = _line(len(lines))
         lines.append(line)
-        for _ in range(random.choices((1, 2, 3), (70, 25, 5))[0]):
+        for _ in range(random.choices((1, 2, 3, 4, 5), (60, 20, 10, 5, 5))[0]):
             phones.append(_phone(random, line.dn, len(phones)))
         if chance(random, 35):
             agents.append(_agent(random, line.dn, f"d{number}", len(agents)))
+    called = [line.dn for line in lines]
     callers: list[str] = []
     for number in range(random.choices((1, 2, 3), (3, 4, 3))[0]):
         line = _line(len(lines))
         lines.append(line)
         agents.append(_agent(random, line.dn, f"c{number}", len(agents)))
         callers.append(agents[-1].device.name)
-    cluster = _cluster(
-        random, nodes, lines, [*(plan.device for plan in phones), *(plan.device for plan in agents)]
-    )
+    routing = draw_routing(streams.random("routing"), lines, called)
+    devices = [*(plan.device for plan in phones), *(plan.device for plan in agents)]
+    cluster = _cluster(random, nodes, routing, devices, release)
     if chance(random, 20):
         callers.append(random.choice(phones).device.name)
-    calls = _calls(random, callers, [line.dn for line in lines])
+    peers = tuple(PeerPlan(each, _answer(random)) for each in destinations_of(cluster))
+    callers += [peer_name(peer.destination) for peer in peers if chance(random, 50)]
+    calls = _calls(random, callers, [*(line.dn for line in lines), *routing.numbers])
     hosts = tuple(plan.host for plan in phones)
     faults = draw_faults(streams.random("faults"), cluster, calls, hosts)
     return Scenario(
@@ -67,6 +100,7 @@ def draw(seed: int) -> Scenario:
         cluster,
         tuple(agents),
         tuple(phones),
+        peers,
         calls,
         personal=tuple(
             word for line in lines for word in (line.dn, line.display_name, f"user-{line.dn}")
@@ -81,7 +115,11 @@ def _line(index: int) -> Line:
 
 
 def _cluster(
-    random: Random, nodes: tuple[str, ...], lines: list[Line], devices: list[Device]
+    random: Random,
+    nodes: tuple[str, ...],
+    routing: Routing,
+    devices: list[Device],
+    release: str,
 ) -> Cluster:
     groups: dict[str, list[str]] = {}
     for name in (PHONES, DESKS):  # each with its own order, so that calls cross the cluster
@@ -92,23 +130,35 @@ def _cluster(
         nodes=nodes,
         cm_groups=groups,
         device_pools={PHONES: PHONES, DESKS: DESKS},
-        lines=lines,
+        lines=routing.lines,
+        users=routing.users,
         devices=devices,
+        hunt_pilots=routing.hunt_pilots,
+        trunks=routing.trunks,
+        route_patterns=routing.route_patterns,
+        release=release,
         parameters=ServiceParameters(
             heartbeat_ms=heartbeat_ms,
             node_suspect_ms=suspect_ms,
             parked_calls_per_callee_max=random.choice((1, 2, 10, 10)),
             record_route=random.choice(("always", "flows")),
             nonce_lifetime_s=random.choice((30, 300)),
+            mobility_wait_s=random.choice((1, 5, 10, 13)),
+            android_caller_id=chance(random, 20),
         ),
     )
 
 
 def _phone(random: Random, dn: str, index: int) -> PhonePlan:
-    make, prefix = random.choice(((iphone, "TCT"), (iphone, "TCT"), (android, "BOT")))
     # Some speak RFC 8599 in place of signing in; their pushes say nothing.
     client = ClientType.STANDARD if chance(random, 12) else ClientType.JABBER
-    device = make(f"user-{dn}", dn, name=f"{prefix}P{index}", device_pool=PHONES, client=client)
+    if chance(random, 33):
+        device = android(f"user-{dn}", dn, name=f"BOTP{index}", device_pool=PHONES, client=client)
+    else:
+        kind = random.choices(IPHONES, (70, 12, 10, 8))[0]
+        device = iphone(
+            f"user-{dn}", dn, name=f"TCTP{index}", device_pool=PHONES, client=client, **kind
+        )
     wake_ns = None if chance(random, 10) else between(random, 50, 1500)
     if chance(random, 20):
         wake_ns = between(random, 2_000, 20_000)
@@ -129,6 +179,8 @@ def _phone(random: Random, dn: str, index: int) -> PhonePlan:
         wake_ns,
         tuple(toggles),
         CALLS_FROM_NS + between(random, 0, 20_000) if chance(random, 4) else None,
+        between(random, 200, 15_000) if device.custom_region and chance(random, 80) else None,
+        between(random, 5_000, 20_000) if chance(random, 10) else None,
     )
 
 

@@ -7,6 +7,7 @@ story can count nanoseconds.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from callctl.model.build import desk_phone, iphone, make_cluster
 from callctl.model.cluster import Cluster
@@ -64,8 +65,11 @@ class Story:
         parameters: ServiceParameters | None = None,
         group: tuple[str, ...] = ("ucm1", "ucm2", "ucm3"),
         caller_line: Line = CALLER_LINE,
+        lines: tuple[Line, ...] = (),
         release: str = "15",
+        **more: Any,  # noqa: ANN401
     ) -> None:
+        """`more`: what else `make_cluster` takes, such as hunt pilots and users."""
         caller = AgentPlan(
             desk_phone("caller", CALLER_DN, name=CALLER, device_pool="desks"),
             "203.0.113.1",
@@ -77,10 +81,11 @@ class Story:
         self.cluster: Cluster = make_cluster(
             cm_groups={"phones": group, "desks": ("ucm3",)},
             device_pools={"phones": "phones", "desks": "desks"},
-            lines=[caller_line],
+            lines=[caller_line, *lines],
             devices=devices,
             parameters=parameters,
             release=release,
+            **more,
         )
         scenario = Scenario(
             7,
@@ -124,7 +129,7 @@ class Story:
         """Let everything end; nothing may be left and no judge may have anything to say."""
         self.simulation.settle()
         assert self.simulation.at_rest(stranded=True)
-        assert self.simulation.watch.violations == []
+        assert self.simulation.watch.violations == [], self.simulation.watch.violations
 
     # What the story is about.
 

@@ -17,9 +17,9 @@ SECOND = TrunkDestination("UDP", "192.0.2.91", 5060)
 
 def cluster() -> Cluster:
     return make_cluster(
-        devices=[iphone("alice", "2001", name="TCTALICE"), desk_phone("hall", "2002")],
+        devices=[iphone("front", "2001", name="TCTFRONT"), desk_phone("hall", "2002")],
         lines=[Line("2001", forwarding=Forwarding(no_answer="9001", no_answer_s=5))],
-        users=[make_user("alice")],
+        users=[make_user("front")],
         hunt_pilots=[HuntPilot("3000", ("2002", "2001"), member_ring_s=4)],
         trunks=[SipTrunk("PSTN", (FIRST, SECOND))],
         route_patterns=[RoutePattern("9!", ("PSTN",))],
@@ -39,17 +39,17 @@ def test_sleeping_phone_is_named_the_backup_when_its_node_is_down() -> None:
         assert dict(push.values)["node"] == named
         offered = next(step for step in found.steps if step.code == "offered")
         assert dict(offered.values)["node"] == named
-        assert ("ringing", "TCTALICE") in codes(found)
+        assert ("ringing", "TCTFRONT") in codes(found)
 
 
 def test_reason_for_the_named_node_is_told() -> None:
     found = route(cluster(), "2001", down=["ucm1"], taken_by="ucm3")
     text = [step.sentence() for step in found.steps]
-    assert "ring push to TCTALICE naming ucm2: its backup node, as ucm1 is out of service" in text
+    assert "ring push to TCTFRONT naming ucm2: its backup node, as ucm1 is out of service" in text
 
 
 def test_phone_in_use_gets_the_invite_at_once() -> None:
-    assert ("direct", "TCTALICE") in codes(route(cluster(), "2001", awake=["TCTALICE"]))
+    assert ("direct", "TCTFRONT") in codes(route(cluster(), "2001", awake=["TCTFRONT"]))
 
 
 def test_forwarding_leads_over_the_trunk_and_its_second_destination_if_the_first_is_down() -> None:

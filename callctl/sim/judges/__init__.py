@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
+
+from callctl.sim.itineraries import numbers_behind
 from callctl.sim.judges.ack import Ack
 from callctl.sim.judges.app_alive import AppAlive
 from callctl.sim.judges.both_legs import BothLegs
 from callctl.sim.judges.cancel import Cancel
-from callctl.sim.judges.in_time import InTime
+from callctl.sim.judges.in_time import DROP_NS, InTime
 from callctl.sim.judges.no_plaintext import NoPlaintext
 from callctl.sim.judges.nothing_left import NothingLeft
 from callctl.sim.judges.one_final import OneFinal
@@ -21,16 +24,29 @@ from callctl.sim.watch import Judge
 
 def all_judges(scenario: Scenario) -> tuple[Judge, ...]:
     """One of each."""
-    hosts = frozenset(node.listeners[0].host for node in scenario.cluster.nodes.values())
+    cluster = scenario.cluster
+    hosts = {node.listeners[0].host for node in cluster.nodes.values()}
+    hosts |= {peer.destination.host for peer in scenario.peers}  # no devices either
+
+    @cache
+    def numbers(dialled: str) -> int:
+        return len(tuple(numbers_behind(cluster, dialled)))
+
+    def patience_ns(dialled: str) -> int:
+        return numbers(dialled) * DROP_NS
+
     # PushInTime before the others that look at pushes: it finds the call a push belongs to.
     return (
-        PushInTime(),
+        PushInTime(patience_ns),
         OneFinal(),
-        InTime(),
-        OneInvite(hosts),
+        InTime(patience_ns),
+        OneInvite(frozenset(hosts)),
         BothLegs(),
         SecondPush(),
-        Reached({plan.device.name: plan.host for plan in scenario.phones}),
+        Reached(
+            {plan.device.name: plan.host for plan in scenario.phones},
+            lambda dialled: numbers(dialled) == 1,
+        ),
         OneOwner(),
         Cancel(),
         Ack(),

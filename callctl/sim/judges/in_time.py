@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,9 +31,11 @@ class InTime(Judge):
     up, one that was given up in the same instant."""
 
     invariant = "I2"
-    __slots__ = ("_clocks",)
+    __slots__ = ("_clocks", "_patience_ns")
 
-    def __init__(self) -> None:
+    def __init__(self, patience_ns: Callable[[str], int] = lambda _: DROP_NS) -> None:
+        """`patience_ns`: how long a call for a number may wait, over all it may lead to."""
+        self._patience_ns = patience_ns
         self._clocks: dict[Hop, _Clock] = {}
 
     def received(self, who: Party, flow: Flow, seen: Glance) -> None:
@@ -52,7 +55,7 @@ class InTime(Judge):
             if clock is not None and not self.ledger.taken[hop].over:
                 clock.cancelled_step = self.step
         elif clock is None:
-            clock = _Clock(Instant(self.now + DROP_NS))
+            clock = _Clock(Instant(self.now + self._patience_ns(seen.dialled)))
             self._clocks[hop] = clock
 
     def sent(self, who: Party, flow: Flow, seen: Glance) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
+from callctl.sim.ledger import Hop
 from callctl.sim.party import Party
 from callctl.sim.push_eye import SeenPush
 from callctl.sim.watch import Judge
@@ -16,7 +18,11 @@ class PushInTime(Judge):
     """Finds the call of a push by what caused it: the first one leaves as the INVITE comes."""
 
     invariant = "I5"
-    __slots__ = ()
+    __slots__ = ("_patience_ns",)
+
+    def __init__(self, patience_ns: Callable[[str], int] = lambda _: DEADLINE_NS) -> None:
+        """`patience_ns`: how long a call for a number may wait, over all it may lead to."""
+        self._patience_ns = patience_ns
 
     def pushed(self, who: Party, push: SeenPush) -> None:
         """Judge a ring push by the state of its call."""
@@ -27,15 +33,35 @@ class PushInTime(Judge):
         if known is None:
             cause = ledger.cause
             seen = cause.glance
-            if cause.step != self.step or seen is None or seen.method != "INVITE" or seen.status:
-                self.blame(f"{who.label} pushes {push.device_name} for no call")
-                return
-            known = ((who.label, seen.branch), seen.call_id)
+            if cause.step == self.step and seen is not None and seen.method == "INVITE":
+                known = None if seen.status else ((who.label, seen.branch), seen.call_id)
+            if known is None:
+                known = self._moved_on(who)
+                if known is None:
+                    return
             ledger.call_of_uuid[push.call_uuid] = known
         taken = ledger.taken.get(known[0])
         if taken is None:
             return
         if taken.over:
             self.blame(f"{who.label} pushes {push.device_name} after {known[1]} ended")
-        if self.now >= taken.at + DEADLINE_NS:
+        if self.now >= taken.at + self._patience_ns(taken.dialled):
             self.blame(f"{who.label} pushes {push.device_name} after the deadline of {known[1]}")
+
+    def _moved_on(self, who: Party) -> tuple[Hop, str] | None:
+        """The call whose hunt or forwarding has come to this device: it has had no push before.
+
+        None if there are several that it may be; then it goes unjudged.
+        """
+        moving = [
+            taken
+            for taken in self.ledger.taken.values()
+            if taken.label == who.label
+            and not taken.over
+            and self._patience_ns(taken.dialled) > DEADLINE_NS
+        ]
+        if not moving:
+            self.blame(f"{who.label} pushes for no call")
+        if len(moving) != 1:
+            return None
+        return (moving[0].label, moving[0].branch), moving[0].call_id

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from callctl.push.kind import PushKind
 from callctl.sim.glance import Glance
 from callctl.sim.party import Party, Role
 from callctl.sim.push_eye import SeenPush
@@ -26,11 +27,15 @@ class Reached(Judge):
     """
 
     invariant = "I7"
-    __slots__ = ("_came", "_hosts", "_pushed", "_refused", "_waiting")
+    __slots__ = ("_came", "_hosts", "_pushed", "_refused", "_stays", "_waiting")
 
-    def __init__(self, hosts: Mapping[str, str]) -> None:
-        """`hosts`: address of each phone, by device name."""
+    def __init__(
+        self, hosts: Mapping[str, str], stays: Callable[[str], bool] = lambda _: True
+    ) -> None:
+        """`hosts`: address of each phone, by device name. `stays`: true for a number whose calls
+        go nowhere else; of one that hunts or forwards, a device may be left before it comes."""
         self._hosts = hosts
+        self._stays = stays
         self._waiting: dict[str, list[SeenPush]] = {}  # by address of the device
         self._pushed: dict[str, SeenPush] = {}  # by tracking id
         self._refused: dict[tuple[str, str], None] = {}  # call UUID and device
@@ -42,6 +47,9 @@ class Reached(Judge):
         if host is not None and push.rings and push.call_uuid:
             self._pushed[push.tracking_id] = push
             self._waiting.setdefault(host, []).append(push)
+        elif host is not None and push.kind is PushKind.CANCELLED:  # a hunt went on without it
+            waiting = self._waiting.get(host, [])
+            self._waiting[host] = [ring for ring in waiting if ring.call_uuid != push.call_uuid]
 
     def answered(self, tracking_id: str, status: int) -> None:
         """Note who was refused."""
@@ -68,6 +76,8 @@ class Reached(Judge):
             if known is None or (push.call_uuid, push.device_name) in self._refused:
                 continue
             taken = ledger.taken[known[0]]
+            if not self._stays(taken.dialled):
+                continue
             ends = [end for end, _, _ in taken.finals[:1]]
             over_at = min([*ends, taken.cancelled_at or self.now, taken.at + DROP_NS])
             in_time = taken.at < at < over_at - BUS_NS
