@@ -57,6 +57,13 @@ STATUS_MIN: Final = 100
 STATUS_MAX: Final = 699
 """RFC 3261 §7.2; the six classes."""
 
+WEBSOCKET_MESSAGE_OCTETS_MAX: Final = 65_536
+"""One message over WebSocket: as much as a datagram could carry, far above what browsers send
+(1 to 3 kB, their SDP included). Over it: closed with 1009."""
+
+WEBSOCKET_FRAMES_MAX: Final = 128
+"""Frames of one WebSocket message: browsers use one. Over it: closed with 1008."""
+
 STREAM_READ_NS: Final = 10 * SECOND
 """How long a message may take on a stream, from its first octet to its last: a phone on a bad
 radio link needs two or three seconds, a slow-reading attacker would like for ever."""

@@ -23,6 +23,7 @@ from sipstack.transaction.layer import TransactionLayer
 from sipstack.transport import stun
 from sipstack.transport.flow import (
     UNCONNECTED,
+    WEBSOCKET,
     BytesReceived,
     CloseFlow,
     Flow,
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from sipstack.transaction.machine import ClientTransaction, ServerTransaction
     from sipstack.transaction.timers import TimerValues
 
-MESSAGE_FRAMED: Final = frozenset({"WS", "WSS"})  # the transport keeps messages apart by itself
 PADDING: Final = b"\r\n\0 \t"  # what is around or instead of a message in keep-alive datagrams
 
 
@@ -89,13 +89,14 @@ class Stack:
     syntax are never answered.
     """
 
-    __slots__ = ("_layer", "_read_deadlines", "_streams", "observer")
+    __slots__ = ("_layer", "_message_flows", "_read_deadlines", "_streams", "observer")
 
     def __init__(
         self, timers: TimerValues | None = None, *, observer: Observer | None = None
     ) -> None:
         self._layer = TransactionLayer() if timers is None else TransactionLayer(timers)
         self._streams: dict[int, _Stream] = {}  # by connection number
+        self._message_flows: dict[int, Flow] = {}  # as `_streams`, for what needs no framer
         self._read_deadlines: DeadlineQueue[_Stream] = DeadlineQueue()
         self.observer = observer
 
@@ -105,10 +106,12 @@ class Stack:
         """What an event of the transport leads to."""
         if type(event) is BytesReceived:
             flow, data = event
-            if flow.connection == UNCONNECTED or flow.transport in MESSAGE_FRAMED:
+            if flow.connection == UNCONNECTED:
                 if self.observer is not None:
                     self.observer.received(now, flow, data)
                 outputs = self._datagram(flow, data, now)
+            elif flow.transport in WEBSOCKET:
+                outputs = self._framed(flow, data, now)
             else:
                 outputs = self._stream(flow, data, now)
         else:
@@ -174,6 +177,17 @@ class Stack:
             self._read_deadlines.set(stream, Instant(now + STREAM_READ_NS))
         return outputs
 
+    def _framed(self, flow: Flow, data: bytes, now: Instant) -> tuple[StackOutput, ...]:
+        """One WebSocket message: a SIP message, or a CRLF keep-alive (RFC 7118 §6)."""
+        self._message_flows[flow.connection] = flow
+        if self.observer is not None:
+            self.observer.received(now, flow, data)
+        if data.strip(b"\r\n"):
+            return self._message(flow, data, now)
+        if data == KeepAlive.PING.value:
+            return (KeepAliveReceived(flow), Send(flow, KeepAlive.PONG.value))
+        return (KeepAliveReceived(flow),)
+
     def _frame(
         self, flow: Flow, frame: bytes | KeepAlive | FramingError, now: Instant
     ) -> tuple[StackOutput, ...]:
@@ -208,6 +222,7 @@ class Stack:
         stream = self._streams.pop(flow.connection, None)
         if stream is not None:
             self._read_deadlines.set(stream, None)
+        self._message_flows.pop(flow.connection, None)
         return (*self._layer.flow_closed(flow, now), FlowEnded(flow, event.reason))
 
     # Time.
@@ -263,13 +278,13 @@ class Stack:
     def connection(self, number: int) -> Flow | None:
         """The flow of a stream connection that has brought something and is still up."""
         stream = self._streams.get(number)
-        return None if stream is None else stream.flow
+        return self._message_flows.get(number) if stream is None else stream.flow
 
     def counts(self) -> dict[str, int]:
         """How many of each kind of state are held; all are 0 at rest but for idle `streams`."""
         return {
             **self._layer.counts(),
-            "streams": len(self._streams),
+            "streams": len(self._streams) + len(self._message_flows),
             "unfinished_messages": len(self._read_deadlines),
         }
 

@@ -33,6 +33,7 @@ from callctl.cloud.http import (
 from callctl.cloud.partner import Partner
 from callctl.cloud.provider_token import ProviderTokenError, ProviderTokenVerifier
 from callctl.cloud.record import SILENT, PushLog
+from callctl.push.direct.apns import VOIP_SUFFIX
 from sipstack.entropy import Entropy, uuid4
 from sipstack.timing import MS, Instant
 
@@ -42,8 +43,6 @@ COLLAPSE_ID_MAX: Final = 64  # octets
 
 # APNs keeps one push per app for a device that is away: the newest.
 APNS_STORED_MAX: Final = 1
-
-VOIP_SUFFIX: Final = ".voip"  # a VoIP push goes to the bundle id with this behind it
 
 _PATH: Final = "/3/device/"
 _PUSH_TYPES: Final = frozenset({"voip", "alert", "background"})
@@ -160,6 +159,9 @@ class Apns:
             raise _Refusal(404, "BadPath")
         if request.method != "POST":
             raise _Refusal(405, "MethodNotAllowed")
+        names = [name for name, _ in request.headers if name.startswith("apns-")]
+        if len(set(names)) != len(names):
+            raise _Refusal(400, "DuplicateHeaders")
         self._authenticate(request.header("authorization"), now)
         token = request.path.removeprefix(_PATH)
         if not token:
@@ -192,7 +194,7 @@ class Apns:
         try:
             self._verifier.check(token, (self._unix_ms_at_zero + now // MS) // 1000)
         except ProviderTokenError as error:
-            raise _Refusal(403, str(error)) from error
+            raise _Refusal(error.status, str(error)) from error
 
     def _check_token(self, notification: _Notification) -> None:
         state = self.desk.tokens.get(notification.token)
@@ -218,7 +220,7 @@ def _payload(body: bytes, limit: int) -> dict[str, Any]:
         raise _Refusal(413, "PayloadTooLarge")
     try:
         payload = msgspec.json.decode(body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         payload = None
     if not isinstance(payload, dict) or not payload:
         raise _Refusal(400, "PayloadEmpty")

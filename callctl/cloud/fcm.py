@@ -29,6 +29,7 @@ from callctl.cloud.http import (
     SendAnswer,
     json_answer,
 )
+from callctl.cloud.oauth import AccessTokens
 from callctl.cloud.partner import Partner
 from callctl.cloud.record import SILENT, PushLog
 from sipstack.entropy import Entropy, token
@@ -50,6 +51,21 @@ _NAMES: Final = {  # of google.rpc.Code, by HTTP status
 }
 _RESERVED: Final = ("google", "gcm")
 _PRIORITIES: Final = frozenset({"HIGH", "NORMAL"})
+_MESSAGE_FIELDS: Final = frozenset(
+    {"name", "data", "notification", "android", "webpush", "apns", "fcm_options", "token"}
+)
+_ANDROID_FIELDS: Final = frozenset(
+    {
+        "collapse_key",
+        "priority",
+        "ttl",
+        "restricted_package_name",
+        "data",
+        "notification",
+        "fcm_options",
+        "direct_boot_ok",
+    }
+)
 
 FcmEvent: TypeAlias = RequestReceived | DeviceEvent
 FcmAction: TypeAlias = SendAnswer | DeliveryAction | Ignored
@@ -82,14 +98,18 @@ class _Message:
 class Fcm:
     """Answers senders and hands their data messages to devices.
 
-    `projects`: the OAuth 2.0 access token that may send for each project id.
+    `projects`: an OAuth 2.0 access token that may always send for each project id. `tokens` are
+    those that a token endpoint gives out.
     """
 
-    def __init__(self, projects: dict[str, str], entropy: Entropy) -> None:
+    def __init__(
+        self, projects: dict[str, str], entropy: Entropy, tokens: AccessTokens | None = None
+    ) -> None:
         self.faults = FaultPlan(entropy)
         self.log = PushLog()
         self.desk = DeliveryDesk()
-        self._projects = projects
+        self._tokens = tokens or AccessTokens(entropy)
+        self._always = {access_token: project for project, access_token in projects.items()}
         self._entropy = entropy
 
     def receive(self, event: FcmEvent, now: Instant) -> tuple[FcmAction, ...]:
@@ -114,7 +134,7 @@ class Fcm:
         target: str | None = None
         retry_after_s: int | None = None
         try:
-            project = self._authenticate(request)
+            project = self._authenticate(request, now)
             message = _read(request.body)
             target = message.token
             fault = self.faults.take(target)
@@ -148,7 +168,7 @@ class Fcm:
         )
         return (yes, *self.desk.send(delivery, fault, now))
 
-    def _authenticate(self, request: HttpRequest) -> str:
+    def _authenticate(self, request: HttpRequest, now: Instant) -> str:
         """The project id that the request may send for. Raises: _Refusal."""
         parts = request.path.split("/")
         if len(parts) != 5 or parts[1:3] != ["v1", "projects"] or parts[4] != "messages:send":
@@ -156,10 +176,11 @@ class Fcm:
         if request.method != "POST":
             raise _Refusal(405, "Method not allowed.")
         scheme, _, access_token = (request.header("authorization") or "").partition(" ")
-        if scheme.lower() != "bearer" or access_token not in self._projects.values():
+        good_for = self._always.get(access_token) or self._tokens.project_of(access_token, now)
+        if scheme.lower() != "bearer" or good_for is None:
             raise _Refusal(401, "Request had invalid authentication credentials.")
         project = parts[3]
-        if self._projects.get(project) != access_token:
+        if good_for != project:
             raise _Refusal(403, "The caller may not send for this project.")
         return project
 
@@ -175,10 +196,11 @@ def _read(body: bytes) -> _Message:
     """Raises: _Refusal."""
     try:
         request = msgspec.json.decode(body)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise _invalid("Invalid JSON payload received.") from error
     request = _object(request, "")
     message = _object(request.get("message"), "message")
+    _known(message, _MESSAGE_FIELDS, "message")
     target = message.get("token")
     if not isinstance(target, str) or not target:
         raise _invalid("The registration token is not valid.", "message.token")
@@ -191,6 +213,7 @@ def _read(body: bytes) -> _Message:
     if sum(len(key.encode()) + len(value.encode()) for key, value in data.items()) > DATA_MAX:
         raise _invalid("Android message is too big", "message.data")
     android = _object(message.get("android", {}), "message.android")
+    _known(android, _ANDROID_FIELDS, "message.android")
     if android.get("priority", "NORMAL") not in _PRIORITIES:
         raise _invalid("Unknown priority.", "message.android.priority")
     collapse_key = android.get("collapse_key")
@@ -217,6 +240,12 @@ def _object(value: object, field: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise _invalid("Not an object.", field)
     return value
+
+
+def _known(fields: dict[str, Any], names: frozenset[str], field: str) -> None:
+    for name in fields:
+        if name not in names:
+            raise _invalid(f"Invalid JSON payload received. Unknown name at '{field}'.", field)
 
 
 def _invalid(message: str, field: str | None = None) -> _Refusal:

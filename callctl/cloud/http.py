@@ -51,7 +51,7 @@ class HttpAnswer:
         """The body as an object; {} if it is none."""
         try:
             value = msgspec.json.decode(self.body)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             return {}
         return value if isinstance(value, dict) else {}
 

@@ -1,85 +1,79 @@
-"""Provider tokens of APNs: a JWT signed with ES256, made by Push REST, checked by APNs.
+"""How APNs checks provider tokens: a JWT signed with ES256, neither too old nor too new.
 
-Source: RFC 7515, RFC 7518 §3.4, RFC 8725; APNs "token-based connection" (`alg` and `kid` in the
-header, `iss` and `iat` as claims; refused when older than 60 minutes).
+Source: RFC 7515, RFC 7518 §3.4, RFC 8725; Apple, "Establishing a token-based connection to APNs":
+refused when older than 60 minutes, and when a key has a new one before 20 minutes have passed.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import (
-    decode_dss_signature,
-    encode_dss_signature,
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+
+from callctl.push.direct.provider_token import (
+    EXPIRED,
+    HALF_OCTETS,
+    KEPT_MIN_S,
+    LIFETIME_S,
+    TOO_MANY,
 )
+from callctl.push.envelope import b64url_octets
 
-from callctl.push.envelope import b64url, b64url_octets
-from sipstack.entropy import Entropy
-
-LIFETIME_S: Final = 3600
-RENEW_AFTER_S: Final = 2400  # between the 20 and the 60 minutes that Apple asks for
 CLOCK_SKEW_S: Final = 60
 
-_HALF: Final = 32  # octets of r and of s, RFC 7518 §3.4
 _TOKEN_MAX: Final = 2048  # characters
-_P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-
-
-@dataclass(frozen=True, slots=True)
-class SigningKey:
-    """What a provider signs with."""
-
-    key_id: str
-    team_id: str
-    private: ec.EllipticCurvePrivateKey
-
-    @classmethod
-    def make(
-        cls, entropy: Entropy, key_id: str = "CALLCTL001", team_id: str = "CALLCTLLAB"
-    ) -> SigningKey:
-        """A new key on P-256."""
-        scalar = 1 + int.from_bytes(entropy.octets(40)) % (_P256_ORDER - 1)
-        return cls(key_id, team_id, ec.derive_private_key(scalar, ec.SECP256R1()))
+_INVALID: Final = "InvalidProviderToken"
 
 
 class ProviderTokenError(ValueError):
-    """A provider token that APNs refuses; the text is the `reason` it answers with 403."""
+    """A provider token that APNs refuses; the text is the `reason` it answers with."""
 
-
-def sign_provider_token(key: SigningKey, issued_at_unix_s: int) -> str:
-    """A provider token, good for 60 minutes."""
-    header = _part({"alg": "ES256", "kid": key.key_id})
-    claims = _part({"iss": key.team_id, "iat": issued_at_unix_s})
-    signing_input = f"{header}.{claims}"
-    # Deterministic (RFC 6979): a simulation with one seed gives one trace.
-    algorithm = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
-    r, s = decode_dss_signature(key.private.sign(signing_input.encode(), algorithm))
-    return f"{signing_input}.{b64url(r.to_bytes(_HALF) + s.to_bytes(_HALF))}"
+    @property
+    def status(self) -> int:
+        """Of the answer."""
+        return 429 if str(self) == TOO_MANY else 403
 
 
 class ProviderTokenVerifier:
-    """Accepts tokens of the teams it knows. A token that was good is not verified twice."""
+    """Accepts tokens of the keys it knows. A token that was good is not verified twice."""
 
-    __slots__ = ("_good", "_keys")
+    __slots__ = ("_keys", "_newest_at", "_seen")
 
     def __init__(self, keys: dict[tuple[str, str], ec.EllipticCurvePublicKey]) -> None:
         self._keys = keys  # by team id and key id
-        self._good: tuple[str, int] | None = None  # the last good token and when it was issued
+        self._seen: dict[str, int] = {}  # tokens that were accepted, and when they were issued
+        self._newest_at: dict[tuple[str, str], int] = {}  # when a key last had a new token
+
+    def add(self, team_id: str, key_id: str, public: ec.EllipticCurvePublicKey) -> None:
+        """Know one more key."""
+        self._keys[team_id, key_id] = public
 
     def check(self, token: str, now_unix_s: int) -> None:
-        """Raises: ProviderTokenError, InvalidProviderToken or ExpiredProviderToken."""
-        if self._good is None or self._good[0] != token:
-            self._good = (token, self._issued_at(token))
-        age_s = now_unix_s - self._good[1]
-        if age_s > LIFETIME_S or age_s < -CLOCK_SKEW_S:
-            raise ProviderTokenError("ExpiredProviderToken")
+        """Raises: ProviderTokenError with the documented reason."""
+        issued_at = self._seen.get(token)
+        if issued_at is not None:
+            self._check_age(issued_at, now_unix_s)
+            return
+        key, issued_at = self._read(token)
+        self._check_age(issued_at, now_unix_s)
+        newest_at = self._newest_at.get(key)
+        if newest_at is not None and now_unix_s - newest_at < KEPT_MIN_S:
+            raise ProviderTokenError(TOO_MANY)
+        self._newest_at[key] = now_unix_s
+        self._seen = {old: at for old, at in self._seen.items() if now_unix_s - at <= LIFETIME_S}
+        self._seen[token] = issued_at
 
-    def _issued_at(self, token: str) -> int:
+    @staticmethod
+    def _check_age(issued_at: int, now_unix_s: int) -> None:
+        if not -CLOCK_SKEW_S <= now_unix_s - issued_at <= LIFETIME_S:
+            raise ProviderTokenError(EXPIRED)
+
+    def _read(self, token: str) -> tuple[tuple[str, str], int]:
+        """Team id and key id, and when it was issued."""
         try:
             if len(token) > _TOKEN_MAX:
                 raise ValueError("too long")
@@ -88,25 +82,24 @@ class ProviderTokenVerifier:
             claims = _object(claims_text)
             signature = b64url_octets(signature_text)
             # The algorithm is ours, not the token's: RFC 8725 §3.1.
-            if header.get("alg") != "ES256" or len(signature) != 2 * _HALF:
+            if header.get("alg") != "ES256" or len(signature) != 2 * HALF_OCTETS:
                 raise ValueError("not ES256")
-            key = self._keys[str(claims.get("iss")), str(header.get("kid"))]
+            known = str(claims.get("iss")), str(header.get("kid"))
+            key = self._keys[known]
             issued_at = claims["iat"]
             if type(issued_at) is not int:
                 raise ValueError("iat is no number")
-            r, s = int.from_bytes(signature[:_HALF]), int.from_bytes(signature[_HALF:])
+            r, s = (
+                int.from_bytes(half) for half in (signature[:HALF_OCTETS], signature[HALF_OCTETS:])
+            )
             key.verify(
                 encode_dss_signature(r, s),
                 f"{header_text}.{claims_text}".encode(),
                 ec.ECDSA(hashes.SHA256()),
             )
-        except (ValueError, KeyError, InvalidSignature) as error:
-            raise ProviderTokenError("InvalidProviderToken") from error
-        return issued_at
-
-
-def _part(fields: dict[str, Any]) -> str:
-    return b64url(msgspec.json.encode(fields))
+        except (ValueError, KeyError, InvalidSignature, RecursionError) as error:
+            raise ProviderTokenError(_INVALID) from error
+        return known, issued_at
 
 
 def _object(text: str) -> dict[str, Any]:

@@ -28,7 +28,6 @@ from callctl.cloud.http import (
     json_answer,
 )
 from callctl.cloud.partner import Partner, Route, default_routes
-from callctl.cloud.provider_token import RENEW_AFTER_S, SigningKey, sign_provider_token
 from callctl.cloud.record import SILENT, PushLog
 from callctl.cloud.translate import (
     TRACKING_ID_MAX,
@@ -38,6 +37,8 @@ from callctl.cloud.translate import (
     fcm_request,
     verdict_of,
 )
+from callctl.model.push_access import SigningKey
+from callctl.push.direct.provider_token import ProviderTokens
 from callctl.push.envelope import EnvelopeError, parse_payload
 from sipstack.entropy import Entropy
 from sipstack.timing import MS, SECOND, DeadlineQueue, Instant, Timed
@@ -104,7 +105,7 @@ class PushRest:
         self._open: dict[int, _Open] = {}  # by forward number
         self._delayed = 0
         self._forwards = 0
-        self._provider_token: tuple[str, int] | None = None  # and when it was made, Unix time
+        self._provider_tokens = ProviderTokens(settings.signing_key)
         self._deadlines: DeadlineQueue[_Open] = DeadlineQueue()
 
     def receive(self, event: PushRestEvent, now: Instant) -> tuple[PushRestAction, ...]:
@@ -211,14 +212,8 @@ class PushRest:
             return fcm_request(push, app, access_token, ttl_s)
         now_unix_s = (self.settings.unix_ms_at_zero + now // MS) // 1000
         expires_unix_s = now_unix_s + ttl_s if ttl_s else 0
-        return apns_request(push, app, self._bearer(now_unix_s), expires_unix_s)
-
-    def _bearer(self, now_unix_s: int) -> str:
-        """The provider token, made anew after 40 minutes."""
-        if self._provider_token is None or now_unix_s - self._provider_token[1] >= RENEW_AFTER_S:
-            token = sign_provider_token(self.settings.signing_key, now_unix_s)
-            self._provider_token = (token, now_unix_s)
-        return self._provider_token[0]
+        bearer = self._provider_tokens.bearer(now_unix_s)
+        return apns_request(push, app, bearer, expires_unix_s)
 
     def _finish(self, waiting: _Open, verdict: Verdict, now: Instant) -> tuple[PushRestAction, ...]:
         self._deadlines.set(waiting, None)
@@ -253,7 +248,7 @@ def _read(request: HttpRequest) -> OuterRequest:
         raise _Refusal(413, "PayloadTooLarge")
     try:
         push = msgspec.json.decode(request.body, type=OuterRequest)
-    except msgspec.DecodeError as error:  # what is wrong is not echoed: it may be personal
+    except (msgspec.DecodeError, RecursionError) as error:  # not echoed: it may be personal
         raise _Refusal(400, "Malformed") from error
     if request.header("trackingid") != push.tracking_id:
         raise _Refusal(400, "TrackingIdMismatch")

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, Field
 
 from callctl.call.story import CallRecord
+from callctl.engine.engine import Engine
 from callctl.io.caller import Caller, Wish
 from callctl.io.cluster_shell import ClusterShell
 from callctl.io.node_shell import NodeShell
 from callctl.io.parties import Parties
 from callctl.io.phone_setup import PhoneSetup
 from callctl.push.history import PushEntry
+from callctl.push.kind import target_of
 from callctl.registration.binding import Binding
 from sipstack.timing import MS, SECOND, Instant
+
+PushState: TypeAlias = Literal["ready", "no target", "not offered", "none"]
 
 
 class HealthView(BaseModel):
@@ -69,8 +73,9 @@ class DeviceView(BaseModel):
     device_pool: str
     active_node: str | None = Field(description="Where it should register now (CMG-07).")
     registrations: int
-    push: Literal["ready", "no target", "none"] = Field(
-        description="ready: a call push can be sent; no target: signed in, without a token for it."
+    push: PushState = Field(
+        description="ready: a call push can be sent; no target: signed in, without a token for it; "
+        "not offered: the release sends none to such a device (`callctl capability` says why)."
     )
     phone: str | None = Field(description="State of its simulated phone, if this process has one.")
 
@@ -216,9 +221,6 @@ class Views:
         shell = self._shell
         device, engine = shell.cluster.devices[name], shell.view.engine
         now = shell.clock()
-        push = engine.push_binding(name)
-        ready: Literal["ready", "no target", "none"]
-        ready = "none" if push is None else "ready" if push.can_ring else "no target"
         return DeviceView(
             name=name,
             owner=device.owner,
@@ -228,7 +230,7 @@ class Views:
             device_pool=device.device_pool,
             active_node=engine.active_node(name),
             registrations=sum(len(engine.bindings.of_device(name, dn, now)) for dn in device.lines),
-            push=ready,
+            push=push_state(engine, name),
             phone=self._parties.phone_state(name),
         )
 
@@ -332,6 +334,17 @@ class Views:
 
 def _pending(node: NodeShell) -> int:
     return sum(call.record.status is None for call in node.engine.calls.calls)
+
+
+def push_state(engine: Engine, device_name: str) -> PushState:
+    """Whether a call push can be sent to a device, and if not, what is missing."""
+    binding = engine.push_binding(device_name)
+    if binding is None:
+        return "none"
+    features = engine.features(binding)
+    if not features.call_push:
+        return "not offered"
+    return "no target" if target_of(features.call_channel, binding) is None else "ready"
 
 
 def _ms(ns: int) -> float:

@@ -25,6 +25,9 @@ from sipstack.transport.flow import CloseFlow, Send
 
 OnAgentEvent: TypeAlias = Callable[[Instant, UserAgentEvent], None]
 
+LISTENS_BY: Final = ("UDP", "TCP")
+"""Transports over which a user agent can be connected to; by the others it only dials out."""
+
 EPHEMERAL: Final = (49_152, 16_384)
 """The first of the ephemeral ports and their number. An agent that only dials out shows one of them
 in Via and Contact: nobody can connect to it anyway."""
@@ -46,7 +49,7 @@ class AgentShell:
         client_tls: ssl.SSLContext | None = None,
         observer: Observer | None = None,
     ) -> None:
-        """`settings.local_port` 0 is any free port. Over TLS it only dials out."""
+        """`settings.local_port` 0 is any free port. Over TLS and WebSocket it only dials out."""
         self.settings = settings
         self._clock = clock
         self._entropy = entropy
@@ -60,7 +63,7 @@ class AgentShell:
         """Live until closed or cancelled. Raises: OSError if the address cannot be had."""
         settings = self.settings
         listeners = []
-        if settings.transport != "TLS":
+        if settings.transport in LISTENS_BY:
             port = settings.local_port
             listeners.append(Listener(settings.transport, settings.local_host, port))
         self._endpoint = SipEndpoint(listeners, self._feed, client_tls=self._client_tls)
@@ -94,13 +97,25 @@ class AgentShell:
         """Have the contact removed."""
         self._do(self.agent.unregister)
 
-    def invite(self, target: str, *, hang_up_after_ns: int | None = None) -> int:
-        """Call a number or a URI. Returns: the number of the call."""
+    def invite(
+        self,
+        target: str,
+        *,
+        sdp: bytes | None = None,
+        headers: tuple[tuple[str, str], ...] = (),
+        hang_up_after_ns: int | None = None,
+    ) -> int:
+        """Call a number or a URI, with further headers.
+
+        `sdp` is our offer, where it is not to be the phone's own. Returns: the number of the call.
+        """
         number = 0
 
         def command(now: Instant) -> Iterable[UserAgentAction]:
             nonlocal number
-            number, actions = self.agent.invite(target, now, hang_up_after_ns=hang_up_after_ns)
+            number, actions = self.agent.invite(
+                target, now, sdp, headers=headers, hang_up_after_ns=hang_up_after_ns
+            )
             return actions
 
         self._do(command)

@@ -13,6 +13,7 @@ from anyio.abc import TaskGroup, TaskStatus
 from callctl.call.story import CallRecord
 from callctl.engine.event import DeviceSignedIn, DeviceSignedOut
 from callctl.io.bus import Bus
+from callctl.io.direct_route import route_of
 from callctl.io.emulators import PushCloud, PushCloudSettings
 from callctl.io.node_shell import CLUSTER_KEY_OCTETS, NodeShell, PushRoute, Surroundings
 from callctl.io.pki import CertificateAuthority
@@ -214,11 +215,14 @@ class ClusterShell:
         if not cloud.emulator:
             # Without onboarding there is no access token: pushes are refused, and say why.
             tls = ssl.create_default_context()
-            return PushRoute(cloud.push_rest_url, tls, None)
+            direct = None if cloud.direct is None else route_of(cloud.direct)
+            return PushRoute(cloud.push_rest_url, tls, None, direct=direct)
         self.cloud = PushCloud(PushCloudSettings(), self.clock, self.entropy, self.authority)
         await tasks.start(self.cloud.run, name="emulated clouds")
         tls = self.authority.client_context()
-        return PushRoute(self.cloud.push_rest_url, tls, self.cloud.access_token)
+        token, renew = self.cloud.access_token, self.cloud.renew_token
+        direct = None if cloud.direct is None else self.cloud.direct_route(cloud.direct)
+        return PushRoute(self.cloud.push_rest_url, tls, token, renew=renew, direct=direct)
 
     async def _serve_sign_in(self, tasks: TaskGroup) -> None:
         self.sign_in = SignInServer(

@@ -44,6 +44,7 @@ class DeviceStreams:
                 "messageId": delivery.message_id,
                 "pushType": delivery.push_type,
                 "topic": delivery.topic,
+                "collapseId": delivery.collapse_id,
                 "payload": delivery.payload,
             }
         )

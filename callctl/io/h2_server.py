@@ -24,19 +24,47 @@ CONNECTIONS_MAX: Final = 1000
 BODY_MAX: Final = 16_384  # octets kept of a request; the core refuses less than that
 
 
+class H2Server:
+    """A server that runs: its port, and the connections it can say goodbye to."""
+
+    __slots__ = ("_connections", "port")
+
+    def __init__(self, port: int, connections: set[_Connection]) -> None:
+        self.port = port
+        self._connections = connections
+
+    def __len__(self) -> int:
+        """How many clients are connected."""
+        return len(self._connections)
+
+    def go_away(self) -> None:
+        """Say goodbye to every client: what was asked is answered, what comes now is not read."""
+        for connection in tuple(self._connections):
+            connection.go_away()
+
+
 @contextlib.asynccontextmanager
 async def serve_h2(
-    runner: CoreRunner, tls: ssl.SSLContext, *, host: str = "127.0.0.1", port: int = 0
-) -> AsyncIterator[int]:
-    """Serve the core behind `runner` over HTTP/2 and TLS while the context lasts; gives the port.
+    runner: CoreRunner,
+    tls: ssl.SSLContext,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    streams_at_first: int = STREAMS_MAX,
+) -> AsyncIterator[H2Server]:
+    """Serve the core behind `runner` over HTTP/2 and TLS while the context lasts.
 
-    A client that does not agree on `h2` by ALPN is refused. Raises: OSError if the port is taken.
+    A client that does not agree on `h2` by ALPN is refused. `streams_at_first`: how many it may
+    open until one of its requests was not answered 403; APNs allows one until it has seen a good
+    provider token. Raises: OSError if the port is taken.
     """
     connections: set[_Connection] = set()
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _Connection(runner, connections), host, port, ssl=tls)
+    server = await loop.create_server(
+        lambda: _Connection(runner, connections, streams_at_first), host, port, ssl=tls
+    )
     try:
-        yield server.sockets[0].getsockname()[1]
+        yield H2Server(server.sockets[0].getsockname()[1], connections)
     finally:
         server.close()
         for connection in tuple(connections):
@@ -57,7 +85,12 @@ class _Stream:
 class _Connection(asyncio.Protocol):
     """One client."""
 
-    def __init__(self, runner: CoreRunner, connections: set[_Connection]) -> None:
+    def __init__(
+        self, runner: CoreRunner, connections: set[_Connection], streams_at_first: int
+    ) -> None:
+        self._streams_max = streams_at_first
+        self._newest = 0  # stream
+        self._leaving = False
         self._runner = runner
         self._connections = connections
         self._streams: dict[int, _Stream] = {}
@@ -75,7 +108,7 @@ class _Connection(asyncio.Protocol):
         self._connections.add(self)
         self._h2.local_settings = h2.settings.Settings(
             client=False,
-            initial_values={h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: STREAMS_MAX},
+            initial_values={h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: self._streams_max},
         )
         self._h2.initiate_connection()
         self._flush()
@@ -91,6 +124,7 @@ class _Connection(asyncio.Protocol):
             self._handle(event)
         self._send_bodies()
         self._flush()
+        self._close_if_done()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.discard(self)
@@ -105,6 +139,15 @@ class _Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def go_away(self) -> None:
+        """Say goodbye, answer what was asked, then close."""
+        if self._transport is None or self._leaving:
+            return
+        self._leaving = True
+        # Written here: h2 would take the connection for closed, and answer nothing any more.
+        self._transport.write(_goaway(self._newest))
+        self._close_if_done()
+
     def close(self) -> None:
         """Say goodbye and close."""
         if self._transport is not None and not self._transport.is_closing():
@@ -116,6 +159,9 @@ class _Connection(asyncio.Protocol):
     def _handle(self, event: h2.events.Event) -> None:
         match event:
             case h2.events.RequestReceived():
+                if self._leaving:
+                    return
+                self._newest = event.stream_id
                 headers = [(str(name), str(value)) for name, value in event.headers]
                 self._streams[event.stream_id] = _Stream(headers)
             case h2.events.DataReceived():
@@ -135,7 +181,9 @@ class _Connection(asyncio.Protocol):
                 pass  # settings, pings and windows: h2 has answered them itself
 
     def _ask(self, stream_id: int) -> None:
-        stream = self._streams[stream_id]
+        stream = self._streams.get(stream_id)
+        if stream is None:  # it came after we said goodbye
+            return
         pseudo = dict(stream.headers[:4])
         request = HttpRequest(
             pseudo.get(":method", ""),
@@ -158,10 +206,19 @@ class _Connection(asyncio.Protocol):
             self._h2.send_headers(stream_id, headers, end_stream=not answer.body)
         except h2.exceptions.ProtocolError:  # the stream or connection has just ended
             return
+        if answer.status != 403 and self._streams_max < STREAMS_MAX:
+            self._streams_max = STREAMS_MAX
+            code = h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS
+            self._h2.update_settings({code: STREAMS_MAX})
         if answer.body:
             self._bodies.append((stream_id, answer.body))
             self._send_bodies()
         self._flush()
+        self._close_if_done()
+
+    def _close_if_done(self) -> None:
+        if self._leaving and not self._streams and not self._bodies and self._transport is not None:
+            self._transport.close()
 
     def _send_bodies(self) -> None:
         """Send, in order, the bodies that the client has room for; each whole, being small."""
@@ -178,3 +235,9 @@ class _Connection(asyncio.Protocol):
     def _flush(self) -> None:
         if self._transport is not None and (octets := self._h2.data_to_send()):
             self._transport.write(octets)
+
+
+def _goaway(last_stream_id: int) -> bytes:
+    """The frame, with NO_ERROR (RFC 9113 §6.8)."""
+    head = (8).to_bytes(3) + b"\x07\x00" + bytes(4)
+    return head + last_stream_id.to_bytes(4) + bytes(4)

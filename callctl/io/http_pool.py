@@ -8,26 +8,22 @@ task. Source: CPNS-07, CPNS-08, CPNS-09, OP-35.
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias, cast
-from urllib.parse import urlsplit
 
 import anyio
 import httptools
 from anyio.abc import TaskGroup, TaskStatus
 
 from callctl.cloud.http import HeaderList, HttpAnswer, HttpRequest
+from callctl.io.dial import dial, service_at, why_not
 from callctl.push.events import LostReason
 from sipstack.timing import SECOND, Instant
 
 IDLE_MIN_S: Final = 1_800  # CPNS-09
-CONNECT_TIMEOUT_S: Final = 2.0  # for each address, OP-35
-TLS_TIMEOUT_S: Final = 5.0
-KEEP_ALIVE_PROBE_S: Final = 60  # TCP keep-alive, so that a NAT on the way remembers the connection
 ANSWER_MAX: Final = 65_536  # octets of an answer's body
 
 _TRIM_EVERY_S: Final = 60.0
@@ -77,20 +73,11 @@ class HttpPool:
         on_lost: Callable[[str, LostReason], None],
     ) -> None:
         """Raises: ValueError for a URL that is not https, unless http is allowed as insecure."""
-        parts = urlsplit(settings.url)
-        secure = parts.scheme == "https"
-        if not secure and not (parts.scheme == "http" and settings.insecure):
-            raise ValueError(f"{settings.url}: only https, or http with the option insecure")
-        if parts.hostname is None:
-            raise ValueError(f"{settings.url}: no host")
-        if secure and (tls is None or tls.verify_mode is not ssl.CERT_REQUIRED):
-            raise ValueError("a TLS context that verifies the server is needed")
+        self._service = service_at(settings.url, tls, insecure=settings.insecure)
+        self.host, self.port = self._service.host, self._service.port
         if settings.idle_s < IDLE_MIN_S:
             raise ValueError(f"idle connections are kept for {IDLE_MIN_S} s at least")
         self.settings = settings
-        self.host = parts.hostname
-        self.port = parts.port or (443 if secure else 80)
-        self._tls = tls if secure else None
         self._clock = clock
         self._on_answer = on_answer
         self._on_lost = on_lost
@@ -164,11 +151,9 @@ class HttpPool:
         reason: LostReason = "connect"
         connection: _Connection | None = None
         try:
-            connection = await self._open()
-        except (ssl.SSLError, ssl.CertificateError):
-            reason = "tls"
-        except (OSError, TimeoutError):
-            pass
+            connection = await dial(self._service, lambda: _Connection(self))
+        except (OSError, TimeoutError) as error:
+            reason = why_not(error)
         finally:
             self._connecting -= 1
         if connection is not None:
@@ -176,37 +161,6 @@ class HttpPool:
         elif self._waiting:
             self._on_lost(self._waiting.popleft().key, reason)
             self._connect_more()
-
-    async def _open(self) -> _Connection:
-        """Try each address in turn. Raises: OSError, SSLError or TimeoutError of the last one."""
-        loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
-        failure: Exception = OSError("no address")
-        for family, _, _, _, address in found:
-            plain = socket.socket(family, socket.SOCK_STREAM)
-            try:
-                plain.setblocking(False)
-                plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-                if hasattr(socket, "TCP_KEEPIDLE"):
-                    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEP_ALIVE_PROBE_S)
-                with anyio.fail_after(CONNECT_TIMEOUT_S):
-                    await loop.sock_connect(plain, address)
-                with anyio.fail_after(TLS_TIMEOUT_S):
-                    _, connection = await loop.create_connection(
-                        lambda: _Connection(self),
-                        sock=plain,
-                        ssl=self._tls,
-                        server_hostname=self.host if self._tls else None,
-                    )
-            except (OSError, TimeoutError) as error:  # SSLError is an OSError
-                plain.close()
-                failure = error
-            except BaseException:
-                plain.close()
-                raise
-            else:
-                return connection
-        raise failure
 
     def _ready(self, connection: _Connection) -> None:
         """A connection has nothing to do: give it the next post that is still worth sending."""

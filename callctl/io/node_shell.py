@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,15 +17,32 @@ from callctl.engine.engine import Engine
 from callctl.engine.event import ClusterEventReceived, CpnsChanged, LookedUp, LookUp
 from callctl.engine.node_core import NodeAction, NodeCore, NodeEvent
 from callctl.io.bus import Bus
+from callctl.io.direct_route import DirectRoute
 from callctl.io.http_pool import PoolSettings
 from callctl.io.pki import CertificateAuthority
 from callctl.io.pump import Pump
+from callctl.io.push_clients import ClientEvent, PushClients
 from callctl.io.push_rest_client import PushRestClient
 from callctl.io.tap import Tap
 from callctl.model.cluster import Cluster
+from callctl.push.channel import Channels
 from callctl.push.cpns import CpnsSettings
-from callctl.push.events import AbandonPush, PostPush, PushAnswered, PushLost, TokenChanged
+from callctl.push.direct.choice import ChannelChoice
+from callctl.push.events import (
+    AbandonFetch,
+    AbandonPush,
+    FetchToken,
+    PostPush,
+    PushAnswered,
+    PushLost,
+    RenewToken,
+    TokenChanged,
+    TokenFetched,
+    TokenFetchLost,
+)
+from callctl.push.features import PushFeatures
 from callctl.push.history import RememberingCpns
+from callctl.push.rest import PushRestChannel
 from callctl.registration.push_binding import PushBinding
 from sipstack.entropy import Entropy
 from sipstack.io.clock import MonotonicClock
@@ -34,7 +51,7 @@ from sipstack.io.entropy import OsEntropy
 from sipstack.io.resolver import NameUnresolved, Resolver
 from sipstack.timing import MS, SECOND, Instant
 from sipstack.transaction.events import Ignored
-from sipstack.transport.flow import CloseFlow, Send
+from sipstack.transport.flow import SECURE, CloseFlow, Send
 from sipstack.transport.locate import Query, Record
 
 CLUSTER_KEY_OCTETS: Final = 32
@@ -48,6 +65,9 @@ class PushRoute:
     tls: ssl.SSLContext | None
     access_token: str | None = field(repr=False)
     insecure: bool = False  # allows http, as to a sink of a benchmark
+    renew: Callable[[], str | None] = lambda: None
+    """Gives another access token after one was refused, None if there is none."""
+    direct: DirectRoute | None = None  # channels that do without Push REST
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +102,13 @@ class NodeShell:
         self._clock = around.clock
         self._loop = asyncio.get_running_loop()
         self._ended = anyio.Event()
-        self.cpns = RememberingCpns(_cpns_settings(around), around.entropy, self._newest_binding)
+        self.cpns = RememberingCpns(
+            _cpns_settings(around),
+            around.entropy,
+            self._newest_binding,
+            self._features,
+            _channels(around),
+        )
         tap = around.tap
         self.engine = Engine(
             around.cluster,
@@ -182,13 +208,20 @@ class NodeShell:
     def _on_cluster_event(self, event: ClusterEvent) -> None:
         self._pump.feed(ClusterEventReceived(event))
 
-    def _on_push_event(self, event: PushAnswered | PushLost) -> None:
+    def _on_push_event(self, event: ClientEvent) -> None:
         # The client may tell of a loss while it is handed the push, in the middle of our actions.
         self._loop.call_soon(self._push_ended, event)
 
-    def _push_ended(self, event: PushAnswered | PushLost) -> None:
-        what = str(event.status) if isinstance(event, PushAnswered) else f"lost, {event.reason}"
-        self._note(f"push {event.tracking_id}: {what}")
+    def _push_ended(self, event: ClientEvent) -> None:
+        match event:
+            case PushAnswered(tracking_id, status):
+                self._note(f"push {tracking_id}: {status}")
+            case PushLost(tracking_id, reason):
+                self._note(f"push {tracking_id}: lost, {reason}")
+            case TokenFetched(channel, status):
+                self._note(f"access token for {channel}: {status}")
+            case TokenFetchLost(channel, reason):
+                self._note(f"access token for {channel}: lost, {reason}")
         self._pump.feed(event)
 
     def _carry_out(self, actions: Iterable[NodeAction]) -> None:
@@ -212,11 +245,23 @@ class NodeShell:
             case AbandonPush():
                 assert self._push is not None
                 self._push.abandon(action)
+            case FetchToken():
+                assert self._push is not None
+                self._push.fetch(action)
+            case AbandonFetch():
+                assert self._push is not None
+                self._push.abandon_fetch(action)
+            case RenewToken():
+                self._loop.call_soon(self._renew_token)
             case LookUp():
                 if self._tasks is not None:
                     self._tasks.start_soon(self._look_up, action)
             case Ignored():
                 pass  # the engine has counted it
+
+    def _renew_token(self) -> None:
+        route = self._around.push
+        self._pump.feed(TokenChanged(None if route is None else route.renew()))
 
     async def _look_up(self, wanted: LookUp) -> None:
         answers: list[tuple[Query, tuple[Record, ...]]] = []
@@ -234,32 +279,48 @@ class NodeShell:
     def _newest_binding(self, device_name: str) -> PushBinding | None:
         return self.engine.push_binding(device_name)
 
+    def _features(self, binding: PushBinding) -> PushFeatures:
+        return self.engine.features(binding)
+
     def _listeners(self) -> list[Listener]:
         found = []
         for listener in self._around.cluster.nodes[self.name].listeners:
             tls = None
-            if listener.transport == "TLS":
+            if listener.transport in SECURE:
                 if self._around.authority is None:
-                    raise ValueError(f"{self.name} listens for TLS and has no certificate")
+                    raise ValueError(f"{self.name} listens for {listener} and has no certificate")
                 node = self._around.cluster.nodes[self.name]
                 names = (node.fqdn, self._around.cluster.domain, listener.host)
-                tls = self._around.authority.server_context(names, alpn=())
-            found.append(Listener(listener.transport, listener.host, listener.port, tls))
+                alpn = ("http/1.1",) if listener.transport == "WSS" else ()
+                tls = self._around.authority.server_context(names, alpn=alpn)
+            origins = self._around.cluster.websocket
+            found.append(Listener(listener.transport, listener.host, listener.port, tls, origins))
         return found
 
-    def _push_client(self) -> PushRestClient | None:
+    def _push_client(self) -> PushClients | None:
         push = self._around.push
         if push is None:
             return None
         settings = PoolSettings(push.url, insecure=push.insecure)
-        return PushRestClient(settings, push.tls, self._clock, self._on_push_event)
+        rest = PushRestClient(settings, push.tls, self._clock, self._on_push_event)
+        return PushClients(rest, push.direct, self._clock, self._on_push_event)
+
+
+def _channels(around: Surroundings) -> Channels:
+    """Push REST, and the direct channels that the cluster file asks for."""
+    settings = _cpns_settings(around)
+    room, unix_ms_at_zero = settings.in_flight_max, settings.unix_ms_at_zero
+    rest = PushRestChannel(settings.url, room=room, unix_ms_at_zero=unix_ms_at_zero)
+    if around.push is None or around.push.direct is None:
+        return Channels(rest)
+    direct = around.push.direct.channels(unix_ms_at_zero, room)
+    return Channels(rest, direct, ChannelChoice(around.cluster))
 
 
 def _cpns_settings(around: Surroundings) -> CpnsSettings:
     cluster, parameters = around.cluster, around.cluster.service_parameters
     return CpnsSettings(
         url=around.push.url if around.push is not None else cluster.cloud.push_rest_url,
-        release=cluster.release,
         second_push_wait_ns=parameters.second_push_wait_s * SECOND,
         response_timeout_ns=parameters.push_response_timeout_s * SECOND,
         unix_ms_at_zero=around.clock.unix_ns(Instant(0)) // MS,

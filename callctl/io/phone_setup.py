@@ -36,6 +36,8 @@ class Manner:
     answer: AnswerPlan = NO_PLAN
     wake_delay_ns: int = 400 * MS
     grace_ns: int = 5 * SECOND  # from being put away to being suspended
+    tap_after_ns: int | None = None  # from a call's message to the tap (CHN-05); None: no tap
+    key_life_ns: int | None = None  # from one key to the next (REG-05); None: it keeps its key
 
 
 DEFAULT_MANNER: Final = Manner()
@@ -163,6 +165,8 @@ def phone_settings(
         custom_region=setup.custom_region,
         wake_delay_ns=manner.wake_delay_ns,
         grace_ns=manner.grace_ns,
+        tap_after_ns=manner.tap_after_ns,
+        key_life_ns=manner.key_life_ns,
         unix_ms_at_zero=unix_ms_at_zero,
     )
 

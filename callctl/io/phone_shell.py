@@ -12,7 +12,7 @@ import httpx2
 from anyio.abc import TaskGroup, TaskStatus
 
 from callctl.cloud.partner import Partner, default_routes
-from callctl.io.agent_shell import EPHEMERAL
+from callctl.io.agent_shell import EPHEMERAL, LISTENS_BY
 from callctl.io.pump import Pump
 from callctl.io.push_receiver import PushReceiver, ReceivedPush
 from callctl.io.sign_in_client import SignInClient, SignInRefused
@@ -66,7 +66,9 @@ class PhoneShell:
         *,
         observer: Observer | None = None,
     ) -> None:
-        """`settings.agent.local_port` 0 is any free port. Over TLS it only dials out."""
+        """`settings.agent.local_port` 0 is any free port. Over TLS and WebSocket it only dials
+        out.
+        """
         self.settings = settings
         self._world = world
         self._on_event = on_event
@@ -76,13 +78,14 @@ class PhoneShell:
         self._tasks: TaskGroup | None = None
         self._receivers: dict[str, anyio.CancelScope] = {}  # by device token
         self._accepted = False
+        self._signing = anyio.Lock()  # what was said last to the sign-in service counts
         self.attached: set[str] = set()
         """Device tokens that the partner cloud has heard of: pushes to them arrive."""
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Live until closed or cancelled. Raises: OSError if the address cannot be had."""
         agent, listeners = self.settings.agent, []
-        if agent.transport != "TLS":
+        if agent.transport in LISTENS_BY:
             listeners.append(Listener(agent.transport, agent.local_host, agent.local_port))
         self._endpoint = SipEndpoint(listeners, self._feed, client_tls=self._world.tls)
         try:
@@ -128,6 +131,30 @@ class PhoneShell:
         self._do(
             lambda now: self.phone.set_screen(now, off_screen=False, locked=False, screen_off=False)
         )
+
+    def lock(self, locked: bool = True) -> None:
+        """Lock the phone, which goes dark, or unlock it without opening the app."""
+        self._do(
+            lambda now: self.phone.set_screen(
+                now, off_screen=True, locked=locked, screen_off=locked
+            )
+        )
+
+    def close_app(self) -> None:
+        """Swipe the app away; pushes still reach the phone (MODE-23)."""
+        self._do(lambda now: self.phone.close_app(now))
+
+    def allow_notifications(self, allowed: bool) -> None:
+        """Let the app show notifications, or not (MODE-17)."""
+        self._do(lambda now: self.phone.allow_notifications(now, allowed))
+
+    def tap(self) -> None:
+        """Tap the newest notification: the app opens, and fetches its call (CHN-05)."""
+        self._do(lambda now: self.phone.tap(now))
+
+    def renew_key(self) -> None:
+        """Take a new key, and tell the cluster (REG-05)."""
+        self._do(lambda now: self.phone.renew_key(now))
 
     def sign_out(self) -> None:
         """Log out: no more pushes."""
@@ -199,6 +226,10 @@ class PhoneShell:
             scope.cancel()
 
     async def _sign(self, action: SignIn | SignOut) -> None:
+        async with self._signing:
+            await self._sign_next(action)
+
+    async def _sign_next(self, action: SignIn | SignOut) -> None:
         client = self._world.sign_in
         try:
             if client is None:
@@ -221,7 +252,7 @@ class PhoneShell:
             return
 
         def arrived(push: ReceivedPush) -> None:
-            event = PushArrived(action.token, push.push_type, push.payload)
+            event = PushArrived(action.token, push.push_type, push.payload, push.collapse_id)
             self._on_event(self._world.clock(), event)
             self._feed(event)
 

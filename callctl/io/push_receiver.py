@@ -31,6 +31,7 @@ class ReceivedPush:
     push_type: str  # APNs: "voip" or "alert"; FCM: "data"
     topic: str
     payload: Mapping[str, Any] = field(repr=False)
+    collapse_id: str | None = None
 
 
 OnPush: TypeAlias = Callable[[ReceivedPush], None]
@@ -41,6 +42,7 @@ class _Line(msgspec.Struct, rename="camel"):
     push_type: str
     topic: str
     payload: dict[str, Any]
+    collapse_id: str | None = None
 
 
 class PushReceiver:
@@ -141,7 +143,7 @@ class _Stream(asyncio.Protocol):
         if len(self._received) > LINE_MAX:
             self.close()
         for push in pushes:
-            self._on_push(ReceivedPush(push.message_id, push.push_type, push.topic, push.payload))
+            self._on_push(ReceivedPush(*msgspec.structs.astuple(push)))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.settled.set()

@@ -1,4 +1,4 @@
-"""The shell of CPNS: posts its pushes to Push REST and reports what became of them."""
+"""The client of Push REST: posts pushes there and reports what became of them."""
 
 from __future__ import annotations
 
@@ -56,7 +56,8 @@ class PushRestClient:
         return self._pool.counts()
 
     def _answered(self, tracking_id: str, answer: HttpAnswer) -> None:
-        self._on_event(PushAnswered(tracking_id, answer.status, answer.body))
+        retry_after = answer.header("retry-after")
+        self._on_event(PushAnswered(tracking_id, answer.status, answer.body, retry_after))
 
     def _lost(self, tracking_id: str, reason: LostReason) -> None:
         self._on_event(PushLost(tracking_id, reason))

@@ -171,6 +171,8 @@ class App:
             if not told:
                 self._past[uuid] = reason
                 self._note_missed(call, reason, now, out)
+            elif reason is not ViewEnd.UNANSWERED:
+                self._view.not_missed(uuid, out)  # as a CANCEL without a reason had it
             return
         self._view.show(call, now, out)
         if call.phase is Phase.ANSWERED:

@@ -104,9 +104,12 @@ def view_end(ended: CallEnded, *, answered: bool) -> ViewEnd:
     """CallKit's word for the end of a call."""
     match ended.cause:
         case EndCause.CANCELLED:
-            # RFC 3326 §3.1: a CANCEL with cause 200 says that another device answered.
-            elsewhere = "cause=200" in (ended.reason or "").replace(" ", "").lower()
-            return ViewEnd.ANSWERED_ELSEWHERE if elsewhere else ViewEnd.UNANSWERED
+            reason = (ended.reason or "").replace(" ", "").lower()
+            if "cause=200" in reason:  # RFC 3326 §3.1: another device answered
+                return ViewEnd.ANSWERED_ELSEWHERE
+            # Q.850 cause 26, "non-selected user clearing": a hunt went on, nothing was missed.
+            gone_on = reason.startswith("q.850") and ";cause=26" in reason
+            return ViewEnd.REMOTE_ENDED if gone_on else ViewEnd.UNANSWERED
         case EndCause.REMOTE_HUNG_UP:
             return ViewEnd.REMOTE_ENDED if answered else ViewEnd.UNANSWERED
         case EndCause.HUNG_UP:

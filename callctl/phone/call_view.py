@@ -13,6 +13,7 @@ from callctl.phone.phone_event import (
     CallerNamed,
     CallHidden,
     CallShown,
+    NotificationRemoved,
     PhoneOut,
     Screen,
     ViewEnd,
@@ -109,6 +110,12 @@ class CallView:
         text = TEXTS[PushKind.MISSED]
         if not self.lock_screen.about(call.uuid, text):
             self.lock_screen.show(Notification(now, title, text, call.uuid, call.uuid), out)
+
+    def not_missed(self, call_uuid: str, out: PhoneOut) -> None:
+        """Take back the note of a missed call: its second push says that it was none."""
+        gone = self.lock_screen.withdraw(call_uuid)
+        if gone is not None:
+            out.append(NotificationRemoved(gone.title, gone.text))
 
     def message(
         self, content: CallContent, collapse_id: str | None, now: Instant, out: PhoneOut

@@ -43,17 +43,17 @@ class LockScreen:
         if not self.allowed:
             out.append(NotificationWithheld(notification.text))
             return
-        replaces = self.withdraw(notification.identifier)
+        replaces = self.withdraw(notification.identifier) is not None
         self.notifications.append(notification)
         out.append(NotificationShown(notification.title, notification.text, replaces))
 
-    def withdraw(self, identifier: str | None) -> bool:
-        """Take one out of the list. True if it was there."""
+    def withdraw(self, identifier: str | None) -> Notification | None:
+        """Take one out of the list; None if it is not there."""
         for shown in tuple(self.notifications):
             if identifier is not None and shown.identifier == identifier:
                 self.notifications.remove(shown)
-                return True
-        return False
+                return shown
+        return None
 
     def about(self, call_uuid: str, text: str) -> bool:
         """True if the owner can read this text about a call."""

@@ -186,15 +186,17 @@ class OperatingSystem:
             if not self._occupied:
                 self._enter(AppState.SUSPENDED)
                 out.append(AppSuspended())
-        while self._wakes and self._wakes[0].at <= now:
-            push = self._wakes.pop(0).push
+        if self._wakes and self._wakes[0].at <= now:
             if not self.running:
                 launched = self.state is AppState.NOT_RUNNING
                 self._enter(AppState.BACKGROUND)
                 self._suspend_at = Instant(now + self._settings.grace_ns)
                 self._occupied = False
                 out.append(AppLaunched(by_push=True) if launched else AppWoken())
-            self._hand_over(push, now)
+            # An app that runs gets all that waits for it.
+            for wake in self._wakes:
+                self._hand_over(wake.push, now)
+            self._wakes.clear()
 
     def next_deadline(self) -> Instant | None:
         """When `advance` has something to do."""

@@ -130,6 +130,7 @@ class PushOpened:
     tracking_id: str
     kind: PushKind | None  # None: content-free
     call_uuid: str | None
+    hunt_pilot_dn: str | None = None  # the number that was called, where it is a hunt's (CALL-20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +220,14 @@ class NotificationShown:
 
 
 @dataclass(frozen=True, slots=True)
+class NotificationRemoved:
+    """The app takes back what it had noted."""
+
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class NotificationWithheld:
     """The owner does not allow notifications, so this one is not shown (MODE-17)."""
 
@@ -249,6 +258,7 @@ Observation: TypeAlias = (
     | PhoneRang
     | PhoneAnswered
     | NotificationShown
+    | NotificationRemoved
     | NotificationWithheld
     | ActiveNodeUnusable
 )

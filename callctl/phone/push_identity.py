@@ -59,8 +59,11 @@ class PushIdentity:
             out.append(PushRejected("stale", read.tracking_id))
             return None
         content = read.content
-        known = (None, None) if content is None else (content.event, content.call_uuid)
-        out.append(PushOpened(read.tracking_id, *known))
+        if content is None:
+            out.append(PushOpened(read.tracking_id, None, None))
+        else:
+            told = (content.event, content.call_uuid, content.hunt_pilot_dn)
+            out.append(PushOpened(read.tracking_id, *told))
         return read
 
     def sign_in(self) -> SignInRequest:

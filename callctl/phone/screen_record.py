@@ -11,6 +11,7 @@ from callctl.phone.phone_event import (
     CallerNamed,
     CallHidden,
     CallShown,
+    NotificationRemoved,
     NotificationShown,
     PhoneAction,
     PhoneAnswered,
@@ -61,6 +62,8 @@ def words(action: PhoneAction) -> str | None:
             return f"call gone: {reason.value}"
         case NotificationShown(title, text, replaces):
             return f"notification{' in place of another' if replaces else ''}: {title}: {text}"
+        case NotificationRemoved(title, text):
+            return f"notification removed: {title}: {text}"
         case AppForegrounded(by_itself):
             return "the app comes to the front by itself" if by_itself else "the app is open"
         case AppTerminated(by_system=by_system):

@@ -1,4 +1,4 @@
-"""The push service of one node: orders, seals and posts pushes, and learns how they ended.
+"""The push service of one node: orders and seals pushes, hands them to a channel, judges their end.
 
 Source: section 12 of the catalogue; OP-09 and OP-13; invariants I5 and I6.
 """
@@ -9,14 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from callctl.model.release import Release
+from callctl.push.channel import PUSH_REST, Channels, Readiness, hold_keys
 from callctl.push.events import (
     AbandonPush,
     CpnsAction,
     CpnsEvent,
     Ignored,
     Outcome,
-    PostPush,
     PushAnswered,
     PushLost,
     PushOutcome,
@@ -24,26 +23,28 @@ from callctl.push.events import (
     ServiceStarted,
     ServiceStopped,
     TokenChanged,
+    TokenFetched,
+    TokenFetchLost,
 )
-from callctl.push.features import features_of
+from callctl.push.features import PushFeatures
 from callctl.push.intent import PushIntent
-from callctl.push.job import Job, Lane, Ring, State
+from callctl.push.job import Job, Outlet, Ring, State
 from callctl.push.kind import SECOND_PUSHES, channel_of, target_of
-from callctl.push.request import outer_request
+from callctl.push.request import outgoing_push
+from callctl.push.rest import PushRestChannel
 from callctl.registration.push_binding import PushBinding
 from sipstack.entropy import Entropy, uuid4
-from sipstack.timing import MS, SECOND, DeadlineQueue, Instant, Timed
+from sipstack.timing import SECOND, DeadlineQueue, Instant, Timed
 
 NewestBinding: TypeAlias = Callable[[str], PushBinding | None]
+FeaturesOf: TypeAlias = Callable[[PushBinding], PushFeatures]
 
 # How long a ring push is remembered after its end, so that a second push can ask whether it left.
 # A second push that comes later than this is sent: the engine asks for one only after a first.
 RING_MEMORY_NS: Final = 60 * SECOND
 
-NEVER_WRITTEN: Final = frozenset({"connect", "tls", "deadline", "stopped"})
-"""Losses after which the push has certainly not left this node."""
-
-_REASON_MAX: Final = 200  # octets of an error answer kept for the trace
+NEVER_READ: Final = frozenset({"connect", "tls", "deadline", "stopped", "refused unread"})
+"""Losses after which nobody has certainly seen the push."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,34 +52,47 @@ class CpnsSettings:
     """What the service works by; each number is a service parameter of the cluster."""
 
     url: str  # of Push REST
-    release: Release  # decides the parts of a push, Table C3
     second_push_wait_ns: int = 5 * SECOND  # OP-09
     response_timeout_ns: int = 5 * SECOND  # OP-13
-    in_flight_max: int = 64  # requests at once; each holds a connection
+    in_flight_max: int = 64  # requests to Push REST at once; each holds a connection
     queue_max: int = 5_000  # call pushes that wait for their turn
     message_queue_max: int = 15_000
-    android_caller_id: bool = False  # OP-17
     unix_ms_at_zero: int = 0  # wall-clock time at Instant 0: clients see how old a push is
 
 
 class Cpns:
-    """Takes push intents, posts them to Push REST, and gives each intent exactly one outcome.
+    """Takes push intents, posts them by the channel of the device, gives each exactly one outcome.
 
-    Calls go before messages, which in addition never take more than half of the connections. A
+    Calls go before messages, which in addition never take more than half of a channel's room. A
     second push waits for the answer to the ring push of its call and device. `newest_binding` is
     asked when a push is about to leave: the key is the newest, and who signed out gets nothing.
+    `features` says what may be in a push to the device of a binding. Without `channels`, all go
+    through Push REST.
     """
 
     def __init__(
-        self, settings: CpnsSettings, entropy: Entropy, newest_binding: NewestBinding
+        self,
+        settings: CpnsSettings,
+        entropy: Entropy,
+        newest_binding: NewestBinding,
+        features: FeaturesOf,
+        channels: Channels | None = None,
     ) -> None:
         self.settings = settings
         self.running = True
         self._entropy = entropy
         self._newest_binding = newest_binding
-        self._token: str | None = None
-        self._calls = Lane()
-        self._messages = Lane()
+        self._features = features
+        if channels is None:
+            channels = Channels(
+                PushRestChannel(
+                    settings.url,
+                    room=settings.in_flight_max,
+                    unix_ms_at_zero=settings.unix_ms_at_zero,
+                )
+            )
+        self._channel_for = channels.name_for
+        self._outlets = {channel.name: Outlet(channel) for channel in channels}
         self._held = 0
         self._posted: dict[str, Job] = {}  # by tracking id
         self._rings: dict[tuple[str, str], Ring] = {}  # by call UUID and device name
@@ -90,23 +104,28 @@ class Cpns:
         match event:
             case PushIntent():
                 self._accept(event, now, out)
-            case PushAnswered(tracking_id, status, body):
+            case PushAnswered(tracking_id):
                 job = self._posted.get(tracking_id)
                 if job is None:
                     return (Ignored("stray push answer", tracking_id),)
-                self._end(job, now, out, outcome_of(status), _reason(status, body), status)
+                self._answered(job, event, now, out)
             case PushLost(tracking_id, reason):
                 job = self._posted.get(tracking_id)
                 if job is None:
                     return (Ignored("stray push loss", tracking_id),)
-                if job.is_ring and job.ring is not None and reason in NEVER_WRITTEN:
+                if job.is_ring and job.ring is not None and reason in NEVER_READ:
                     job.ring.left -= 1
                 outcome = Outcome.EXPIRED if reason == "deadline" else Outcome.FAILED
                 self._end(job, now, out, outcome, reason)
             case PushWithdrawn(call_uuid, device_name):
                 self._withdraw((call_uuid, device_name), now, out)
-            case TokenChanged(token):
-                self._token = token
+            case TokenChanged():
+                self._outlets[PUSH_REST].channel.receive(event, now)
+            case TokenFetched(channel) | TokenFetchLost(channel):
+                outlet = self._outlets.get(channel)
+                if outlet is None:
+                    return (Ignored("stray token", channel),)
+                outlet.channel.receive(event, now)
             case ServiceStarted():
                 self.running = True
             case ServiceStopped():
@@ -122,18 +141,25 @@ class Cpns:
                 del self._rings[owner.key]  # nothing waits for it: it is due only once at rest
             elif isinstance(owner, Job):
                 self._job_is_due(owner, now, out)
+        for outlet in self._outlets.values():
+            out += outlet.channel.advance(now)
         self._pump(now, out)
         return tuple(out)
 
     def next_deadline(self) -> Instant | None:
         """When `advance` has something to do."""
-        return self._deadlines.next_deadline()
+        earliest = self._deadlines.next_deadline()
+        for outlet in self._outlets.values():
+            at = outlet.channel.next_deadline()
+            if at is not None and (earliest is None or at < earliest):
+                earliest = at
+        return earliest
 
     def counts(self) -> dict[str, int]:
         """What is held; at rest each is 0 (I13)."""
         return {
-            "queued_calls": self._calls.live,
-            "queued_messages": self._messages.live,
+            "queued_calls": sum(outlet.calls.live for outlet in self._outlets.values()),
+            "queued_messages": sum(outlet.messages.live for outlet in self._outlets.values()),
             "held_second_pushes": self._held,
             "posted_pushes": len(self._posted),
             "remembered_rings": len(self._rings),
@@ -170,7 +196,11 @@ class Cpns:
 
     def _enqueue(self, job: Job, now: Instant, out: list[CpnsAction]) -> None:
         limits = self.settings
-        lane = self._calls if job.is_call else self._messages
+        outlet = self._outlet_for(job.intent.binding)
+        if outlet is None:
+            self._end(job, now, out, Outcome.REFUSED, "no such push channel")
+            return
+        lane = outlet.lane_of(job)
         if lane.live >= (limits.queue_max if job.is_call else limits.message_queue_max):
             self._end(job, now, out, Outcome.FAILED, "queue full")
             return
@@ -189,64 +219,98 @@ class Cpns:
         until = ring.posted_at + self.settings.second_push_wait_ns
         self._deadlines.set(job, Instant(min(until, job.intent.deadline)))
 
-    def _pump(self, now: Instant, out: list[CpnsAction]) -> None:
-        """Post what there is room for: calls first, messages in at most half of the room."""
-        room = self.settings.in_flight_max
-        while self._calls.live and len(self._posted) < room:
-            self._post(self._calls.pop(), now, out)
-        while self._messages.live and not self._calls.live and len(self._posted) < room // 2:
-            self._post(self._messages.pop(), now, out)
+    def _outlet_for(self, binding: PushBinding) -> Outlet | None:
+        return self._outlets.get(self._channel_for(binding))
 
-    def _post(self, job: Job, now: Instant, out: list[CpnsAction]) -> None:
+    def _pump(self, now: Instant, out: list[CpnsAction]) -> None:
+        """Post what there is room for."""
+        for outlet in self._outlets.values():
+            while (lane := outlet.next_lane()) is not None:
+                readiness, actions = outlet.channel.prepare(now)
+                out += actions
+                if readiness is Readiness.WAITING:
+                    break  # until the credential is there, or a deadline
+                self._post(lane.pop(), outlet, readiness, now, out)
+
+    def _post(
+        self, job: Job, outlet: Outlet, readiness: Readiness, now: Instant, out: list[CpnsAction]
+    ) -> None:
         intent, settings = job.intent, self.settings
         if now >= intent.deadline:
             self._end(job, now, out, Outcome.EXPIRED)
             return
-        if self._token is None:
+        if readiness is Readiness.NONE:
             self._end(job, now, out, Outcome.REFUSED, "no access token")
             return
         binding = self._newest_binding(intent.device_name)
         if binding is None:
             self._end(job, now, out, Outcome.WITHDRAWN, "no push binding")
             return
-        features = features_of(
-            settings.release,
-            binding.platform,
-            binding.os_version,
-            android_caller_id=settings.android_caller_id,
-        )
+        if self._outlet_for(binding) is not outlet:
+            self._end(job, now, out, Outcome.REFUSED, "its push channel was changed")
+            return
+        features = self._features(binding)
         target = target_of(channel_of(intent.kind, binding, features), binding)
         if target is None:
             self._end(job, now, out, Outcome.REFUSED, "no device token")
             return
-        tracking_id = f"CPNS_{uuid4(self._entropy)}"
-        body = outer_request(
+        # A push that is posted again is the same push, and keeps its tracking id (PUSH-06).
+        job.tracking_id = job.tracking_id or f"CPNS_{uuid4(self._entropy)}"
+        outgoing = outgoing_push(
             intent,
             binding,
             target,
             features,
-            tracking_id=tracking_id,
-            ttl_s=(intent.deadline - now) // SECOND,
-            sent_at_unix_ms=settings.unix_ms_at_zero + now // MS,
+            tracking_id=job.tracking_id,
+            now=now,
+            unix_ms_at_zero=settings.unix_ms_at_zero,
             entropy=self._entropy,
         )
+        if outlet.channel.holds.until(hold_keys(outgoing), now) is not None:
+            # Fails at once: the call need not wait for a push that may not leave.
+            self._end(job, now, out, Outcome.REFUSED, "asked to retry later")
+            return
+        post = outlet.channel.post(outgoing, now)
         job.enter(State.POSTED)
-        job.tracking_id = tracking_id
-        self._posted[tracking_id] = job
+        job.outlet, job.outgoing, job.post = outlet, outgoing, post
+        outlet.posted += 1
+        self._posted[job.tracking_id] = job
         self._deadlines.set(job, Instant(now + settings.response_timeout_ns))
         if job.is_ring and job.ring is not None:
             job.ring.left += 1
             job.ring.posted_at = now
-        headers = (
-            ("Authorization", f"Bearer {self._token}"),
-            ("Content-Type", "application/json"),
-            ("TrackingID", tracking_id),
-        )
-        out.append(PostPush(tracking_id, settings.url, headers, body, intent.deadline))
+        out.append(post)
+
+    def _answered(
+        self, job: Job, answer: PushAnswered, now: Instant, out: list[CpnsAction]
+    ) -> None:
+        outlet, outgoing, post = job.outlet, job.outgoing, job.post
+        assert outlet is not None
+        assert outgoing is not None
+        assert post is not None
+        verdict = outlet.channel.judge(outgoing, post, answer, now)
+        if not (verdict.again and job.again and now < job.intent.deadline):
+            self._end(job, now, out, verdict.outcome, verdict.reason, answer.status)
+            return
+        # Refused for the credential, so nobody has acted on it: it may go once more (OP-13).
+        self._unpost(job)
+        job.again = False
+        if job.is_ring and job.ring is not None:
+            job.ring.left -= 1
+        job.enter(State.QUEUED)
+        outlet.lane_of(job).push_front(job)
+        self._deadlines.set(job, job.intent.deadline)
+
+    def _unpost(self, job: Job) -> None:
+        assert job.outlet is not None
+        del self._posted[job.tracking_id]
+        job.outlet.posted -= 1
+        job.outlet = job.outgoing = job.post = None
 
     def _job_is_due(self, job: Job, now: Instant, out: list[CpnsAction]) -> None:
         if job.state is State.POSTED:
-            out.append(AbandonPush(job.tracking_id))
+            assert job.post is not None
+            out.append(AbandonPush(job.tracking_id, job.post.channel))
             self._end(job, now, out, Outcome.FAILED, "no answer")
         elif job.state is State.QUEUED or now >= job.intent.deadline:
             self._end(job, now, out, Outcome.EXPIRED)
@@ -269,7 +333,7 @@ class Cpns:
         elif job.state is State.HELD:
             self._unhold(job)
         elif job.state is State.POSTED:
-            del self._posted[job.tracking_id]
+            self._unpost(job)
         job.enter(State.ENDED)
         self._deadlines.set(job, None)
         tracking_id = job.tracking_id or None
@@ -306,6 +370,7 @@ class Cpns:
     def _withdraw(self, key: tuple[str, str], now: Instant, out: list[CpnsAction]) -> None:
         ring = self._rings.get(key)
         for job in tuple(ring.jobs) if ring is not None else ():
+            job.again = False  # if it has left, then this once
             if job.state is State.QUEUED:
                 self._end(job, now, out, Outcome.WITHDRAWN, "call is over")
 
@@ -314,26 +379,15 @@ class Cpns:
         held = [job for ring in self._rings.values() for job in ring.held]
         for job in held:
             self._end(job, now, out, Outcome.REFUSED, "service stopped")
-        for lane in (self._calls, self._messages):
-            while lane.live:
-                self._end(lane.pop(), now, out, Outcome.REFUSED, "service stopped")
+        for outlet in self._outlets.values():
+            for lane in (outlet.calls, outlet.messages):
+                while lane.live:
+                    self._end(lane.pop(), now, out, Outcome.REFUSED, "service stopped")
+            out += outlet.channel.stop()
         for job in tuple(self._posted.values()):
-            out.append(AbandonPush(job.tracking_id))
+            assert job.post is not None
+            out.append(AbandonPush(job.tracking_id, job.post.channel))
             self._end(job, now, out, Outcome.FAILED, "service stopped")
         for ring in self._rings.values():
             self._deadlines.set(ring, None)
         self._rings.clear()
-
-
-def outcome_of(status: int) -> Outcome:
-    """What an answer of Push REST means for the push (OP-13, OP-20)."""
-    if status == 200:
-        return Outcome.ACCEPTED
-    if status == 410:
-        return Outcome.REFUSED_TOKEN
-    # 408 and 429 are a matter of time, like 5xx; every other one would be the same next time.
-    return Outcome.REFUSED if 400 <= status < 500 and status not in (408, 429) else Outcome.FAILED
-
-
-def _reason(status: int, body: bytes) -> str:
-    return "" if status == 200 else body[:_REASON_MAX].decode(errors="replace")

@@ -9,16 +9,19 @@ from typing import Literal, TypeAlias
 from callctl.push.intent import PushIntent
 from sipstack.timing import Instant
 
-LostReason: TypeAlias = Literal["connect", "tls", "closed", "bad answer", "deadline", "stopped"]
+LostReason: TypeAlias = Literal[
+    "connect", "tls", "closed", "bad answer", "deadline", "stopped", "refused unread"
+]
 
 
 @dataclass(frozen=True, slots=True)
 class PushAnswered:
-    """Push REST answered a posted push."""
+    """The service behind its channel answered a posted push."""
 
     tracking_id: str
     status: int
     body: bytes = b""
+    retry_after: str | None = None  # the header, as it came
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,24 @@ class TokenChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenFetched:
+    """A `FetchToken` was answered."""
+
+    channel: str
+    status: int
+    body: bytes = field(default=b"", repr=False)  # holds the token
+    retry_after: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenFetchLost:
+    """A `FetchToken` has no answer and gets none."""
+
+    channel: str
+    reason: LostReason
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceStarted:
     """The service was started by an administrator, or by the node."""
 
@@ -56,20 +77,44 @@ class ServiceStopped:
 
 @dataclass(frozen=True, slots=True)
 class PostPush:
-    """Post this to Push REST, over an open connection where there is one (CPNS-08)."""
+    """Post this to a push service, over an open connection where there is one (CPNS-08)."""
 
     tracking_id: str
     url: str
     headers: tuple[tuple[str, str], ...] = field(repr=False)  # one holds the access token
     body: bytes = field(repr=False)  # holds the device token
     deadline: Instant  # if it could not be written before, report `PushLost` ("deadline")
+    channel: str = "push rest"
+    path: str = field(default="", repr=False)  # behind `url`; may hold the device token
 
 
 @dataclass(frozen=True, slots=True)
 class AbandonPush:
-    """Nobody waits for the answer any more: close the connection it was to come over."""
+    """Nobody waits for the answer any more: end the connection, or stream, it was to come over."""
 
     tracking_id: str
+    channel: str = "push rest"
+
+
+@dataclass(frozen=True, slots=True)
+class RenewToken:
+    """The access token for Push REST was refused: get another one and report `TokenChanged`."""
+
+
+@dataclass(frozen=True, slots=True)
+class FetchToken:
+    """Post this form to a token endpoint and report `TokenFetched` or `TokenFetchLost`."""
+
+    channel: str
+    url: str
+    body: bytes = field(repr=False)  # application/x-www-form-urlencoded; holds the assertion
+
+
+@dataclass(frozen=True, slots=True)
+class AbandonFetch:
+    """Nobody waits for this token any more."""
+
+    channel: str
 
 
 class Outcome(Enum):
@@ -108,7 +153,10 @@ CpnsEvent: TypeAlias = (
     | PushLost
     | PushWithdrawn
     | TokenChanged
+    | TokenFetched
+    | TokenFetchLost
     | ServiceStarted
     | ServiceStopped
 )
-CpnsAction: TypeAlias = PostPush | AbandonPush | PushOutcome | Ignored
+ChannelAction: TypeAlias = RenewToken | FetchToken | AbandonFetch
+CpnsAction: TypeAlias = PostPush | AbandonPush | PushOutcome | Ignored | ChannelAction

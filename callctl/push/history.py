@@ -6,7 +6,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
-from callctl.push.cpns import Cpns, CpnsSettings, NewestBinding
+from callctl.push.channel import Channels
+from callctl.push.cpns import Cpns, CpnsSettings, FeaturesOf, NewestBinding
 from callctl.push.events import CpnsAction, CpnsEvent, Outcome, PostPush, PushOutcome
 from callctl.push.intent import PushIntent
 from callctl.push.kind import PushKind
@@ -37,9 +38,14 @@ class RememberingCpns(Cpns):
     """A push service that remembers its last `KEPT_MAX` pushes, oldest first."""
 
     def __init__(
-        self, settings: CpnsSettings, entropy: Entropy, newest_binding: NewestBinding
+        self,
+        settings: CpnsSettings,
+        entropy: Entropy,
+        newest_binding: NewestBinding,
+        features: FeaturesOf,
+        channels: Channels | None = None,
     ) -> None:
-        super().__init__(settings, entropy, newest_binding)
+        super().__init__(settings, entropy, newest_binding, features, channels)
         self.entries: deque[PushEntry] = deque(maxlen=KEPT_MAX)
         self._open: dict[str, PushEntry] = {}  # without an end yet, by intent id
 

@@ -1,4 +1,4 @@
-"""One push on its way out, and what is remembered of the ring pushes of one call and device."""
+"""One push on its way out, the ways out, and what is remembered of the ring pushes of a call."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections import deque
 from enum import Enum
 from typing import Final
 
+from callctl.push.channel import Outgoing, PushChannel
+from callctl.push.events import PostPush
 from callctl.push.intent import PushIntent
 from callctl.push.kind import CALL_PUSHES, PushKind
 from sipstack.timing import Instant, Timed
@@ -16,15 +18,28 @@ MOVES: Final = {
     State.NEW: {State.QUEUED, State.HELD, State.ENDED},
     State.HELD: {State.QUEUED, State.ENDED},
     State.QUEUED: {State.POSTED, State.ENDED},
-    State.POSTED: {State.ENDED},
+    State.POSTED: {State.QUEUED, State.ENDED},
 }
-"""QUEUED: waits for a connection. HELD: a second push that waits for its ring push (OP-09)."""
+"""QUEUED: waits for its turn. HELD: a second push that waits for its ring push (OP-09).
+
+From POSTED back to QUEUED goes a push that was refused unread, for the credential it came with.
+"""
 
 
 class Job(Timed):
     """One intent, from its arrival to its outcome."""
 
-    __slots__ = ("intent", "lane", "ring", "state", "tracking_id")
+    __slots__ = (
+        "again",
+        "intent",
+        "lane",
+        "outgoing",
+        "outlet",
+        "post",
+        "ring",
+        "state",
+        "tracking_id",
+    )
 
     def __init__(self, intent: PushIntent, ring: Ring | None = None) -> None:
         super().__init__()
@@ -33,6 +48,11 @@ class Job(Timed):
         self.lane: Lane | None = None  # set while it is queued
         self.state = State.NEW
         self.tracking_id = ""  # given when it is posted
+        # What was posted, and where; set while it is.
+        self.outlet: Outlet | None = None
+        self.outgoing: Outgoing | None = None
+        self.post: PostPush | None = None
+        self.again = True  # may be posted once more with a better credential
 
     @property
     def is_call(self) -> bool:
@@ -65,6 +85,12 @@ class Lane:
         job.lane = self
         self.live += 1
 
+    def push_front(self, job: Job) -> None:
+        """Put `job` first: it has had its turn before."""
+        self._jobs.appendleft(job)
+        job.lane = self
+        self.live += 1
+
     def pop(self) -> Job:
         """Take the first job that still waits; there is one if `live` is not 0."""
         while True:
@@ -79,6 +105,35 @@ class Lane:
         self.live -= 1
         if not self.live:
             self._jobs.clear()
+
+
+class Outlet:
+    """The pushes of one channel: what waits for its turn, and how much is under way.
+
+    A slow channel holds up nobody's pushes but its own.
+    """
+
+    __slots__ = ("calls", "channel", "messages", "posted")
+
+    def __init__(self, channel: PushChannel) -> None:
+        self.channel = channel
+        self.calls = Lane()
+        self.messages = Lane()
+        self.posted = 0  # requests under way
+
+    def lane_of(self, job: Job) -> Lane:
+        """Where `job` waits: calls go first."""
+        return self.calls if job.is_call else self.messages
+
+    def next_lane(self) -> Lane | None:
+        """The lane whose turn it is; None if nothing waits, or there is no room.
+
+        Messages never take more than half of the room (CALL-12).
+        """
+        room = self.channel.room
+        if self.calls.live:
+            return self.calls if self.posted < room else None
+        return self.messages if self.messages.live and self.posted < room // 2 else None
 
 
 class Ring(Timed):

@@ -1,61 +1,62 @@
-"""The request that carries one push to Push REST."""
+"""One push about to leave: its content sealed with the newest key, the rest in the open."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Mapping
 
-import msgspec
-
+from callctl.push.channel import Outgoing
 from callctl.push.envelope import CONTENT_FREE, IV_OCTETS, collapse_id, seal
 from callctl.push.features import PushFeatures
 from callctl.push.intent import PushIntent
 from callctl.push.kind import CALL_PUSHES, Channel, channel_of
 from callctl.registration.push_binding import PushBinding
 from sipstack.entropy import Entropy
-
-HIGH: Final = "high"  # at once, even if it costs battery: every call push (CALL-12, PUSH-04)
-NORMAL: Final = "normal"
+from sipstack.timing import MS, SECOND, Instant
 
 
-def outer_request(
+def outgoing_push(
     intent: PushIntent,
     binding: PushBinding,
     target: str,
     features: PushFeatures,
     *,
     tracking_id: str,
-    ttl_s: int,
-    sent_at_unix_ms: int,
+    now: Instant,
+    unix_ms_at_zero: int,
     entropy: Entropy,
-) -> bytes:
-    """The JSON body. Outside the seal are only service details, the target and the tracking id.
+) -> Outgoing:
+    """What a channel needs to write the request: nothing of it names a person but under the seal.
 
-    `binding` is the newest one of the device, so that its newest key is used (SEC-07). `ttl_s` is
-    what is left of the deadline, 0 meaning "now or never" to both partner clouds.
-    Source: OP-10, PUSH-06, PUSH-07.
+    `binding` is the newest one of the device, so that its newest key is used (SEC-07). The `ttl_s`
+    is what is left of the deadline, 0 meaning "now or never" to both partner clouds.
+    Source: OP-10, PUSH-06, PUSH-07, SEC-06.
     """
     channel = channel_of(intent.kind, binding, features)
-    fields: dict[str, Any] = {
-        "trackingId": tracking_id,
-        "service": binding.subscriber_service,
-        "target": target,
-        "channel": channel.value,
-        "priority": HIGH if intent.kind in CALL_PUSHES else NORMAL,
-        "ttl": ttl_s,
-    }
-    if binding.topic is not None:
-        fields["topic"] = binding.topic
-    if channel is Channel.MESSAGE and intent.kind in CALL_PUSHES:
-        fields["collapseId"] = collapse_id(intent.call_uuid, target)
-    if binding.key is None or binding.key_id is None:
-        fields["payload"] = CONTENT_FREE
-    else:
-        fields["payload"] = seal(
-            intent.content.plaintext(features, sent_at_unix_ms),
+    call = intent.kind in CALL_PUSHES
+    payload: Mapping[str, str] = CONTENT_FREE
+    if binding.key is not None and binding.key_id is not None:
+        payload = seal(
+            intent.content.plaintext(features, unix_ms_at_zero + now // MS),
             key=binding.key,
             key_id=binding.key_id,
             iv=entropy.octets(IV_OCTETS),
             tracking_id=tracking_id,
             target=target,
         ).payload()
-    return msgspec.json.encode(fields)
+    replaces = channel is Channel.MESSAGE and call
+    return Outgoing(
+        tracking_id=tracking_id,
+        kind=intent.kind,
+        service=binding.subscriber_service,
+        target=target,
+        channel=channel,
+        topic=binding.topic,
+        managed=binding.managed,
+        one_token=binding.voip_token == binding.message_token,
+        payload=payload,
+        call=call,
+        collapse_id=collapse_id(intent.call_uuid, target) if replaces else None,
+        ttl_s=(intent.deadline - now) // SECOND,
+        deadline=intent.deadline,
+        stored_at=binding.stamp[0],
+    )

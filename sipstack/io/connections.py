@@ -1,4 +1,4 @@
-"""All TCP and TLS connections of one party: accepted, dialled, found again, kept within limits."""
+"""All stream connections of one party: accepted, dialled, found again, kept within limits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from itertools import count
 from typing import TypeAlias
 
 from sipstack.io.stream import StreamConnection, StreamLimits
-from sipstack.transport.flow import UNCONNECTED, Flow, FlowClosed, TransportEvent
+from sipstack.io.websocket import DialledWebSocket
+from sipstack.transport.flow import (
+    SECURE,
+    UNCONNECTED,
+    WEBSOCKET,
+    Flow,
+    FlowClosed,
+    TransportEvent,
+)
 
 OnEvent: TypeAlias = Callable[[TransportEvent], None]
 Peer: TypeAlias = tuple[str, str, int]  # transport, remote host, remote port
@@ -38,6 +46,7 @@ class Connections:
         self._unanswered: dict[str, dict[StreamConnection, None]] = {}
         self._dials: dict[Peer, _Dial] = {}
         self._sweep: asyncio.TimerHandle | None = None
+        self._sweep_s = min(limits.unanswered_s, limits.ping_after_s, limits.ping_answer_s) / 4
         self._closing = False
         self._all_lost = asyncio.Event()
         self._all_lost.set()
@@ -130,7 +139,7 @@ class Connections:
             self._unanswered.setdefault(host, {})[connection] = None
         self._all_lost.clear()
         if self._sweep is None:
-            self._sweep = self.loop.call_later(self.limits.unanswered_s / 4, self._on_sweep)
+            self._sweep = self.loop.call_later(self._sweep_s, self._on_sweep)
         return flow
 
     def answered(self, connection: StreamConnection) -> None:
@@ -191,8 +200,10 @@ class Connections:
                 connection.abort("nothing to answer came in time")
             elif now - connection.heard_at > limits.idle_s:
                 connection.close("idle")
+            else:
+                connection.tick(now)
         if self._by_number:
-            self._sweep = self.loop.call_later(limits.unanswered_s / 4, self._on_sweep)
+            self._sweep = self.loop.call_later(self._sweep_s, self._on_sweep)
 
     def _report_closed(self, flow: Flow, reason: str) -> None:
         # Never from inside send(): the caller is in the middle of its own actions.
@@ -204,14 +215,15 @@ class Connections:
 
     async def _dial(self, peer: Peer, flow: Flow, dial: _Dial) -> None:
         transport, host, port = peer
-        tls = self._client_tls if transport == "TLS" else None
+        tls = self._client_tls if transport in SECURE else None
+        kind = DialledWebSocket if transport in WEBSOCKET else StreamConnection
         any_host = flow.local_host in ("0.0.0.0", "::")
         try:
-            if transport == "TLS" and tls is None:
+            if transport in SECURE and tls is None:
                 raise OSError("no TLS context to dial with")
             async with asyncio.timeout(self.limits.connect_s):
                 _, connection = await self.loop.create_connection(
-                    lambda: StreamConnection(self, transport, flow),
+                    lambda: kind(self, transport, flow),
                     host,
                     port,
                     ssl=tls,

@@ -8,14 +8,25 @@ import ssl
 from asyncio.sslproto import SSLProtocol
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 
 from sipstack.errors import LocalProtocolError
 from sipstack.io.connections import Connections
 from sipstack.io.stream import StreamConnection, StreamLimits
 from sipstack.io.udp import UdpListener, open_udp
-from sipstack.transport.flow import CloseFlow, Flow, Send, TransportAction, TransportEvent
+from sipstack.io.websocket import AcceptedWebSocket
+from sipstack.transport.flow import (
+    SECURE,
+    WEBSOCKET,
+    CloseFlow,
+    Flow,
+    Send,
+    TransportAction,
+    TransportEvent,
+)
+from sipstack.transport.websocket import OriginPolicy
 
 BACKLOG: Final = 4_096  # connections that wait to be accepted; the kernel may allow fewer
 FILES_RESERVED: Final = 128  # open files kept free of connections: listeners, store, logs, pushes
@@ -26,10 +37,11 @@ TLS_BUFFER: Final = 16 * 1024  # octets: one TLS record, the most that is read a
 class Listener:
     """An address to listen on."""
 
-    transport: str  # "UDP", "TCP" or "TLS"
+    transport: str  # "UDP", "TCP", "TLS", "WS" or "WSS"
     host: str  # numeric, IPv6 without brackets
     port: int = 0  # 0 for any free one
-    tls: ssl.SSLContext | None = None  # for "TLS": the server's certificate, TLS 1.2 or newer
+    tls: ssl.SSLContext | None = None  # for TLS and WSS: the certificate, TLS 1.2 or newer
+    origins: OriginPolicy = field(default_factory=OriginPolicy)  # for WS and WSS
 
 
 class SipEndpoint:
@@ -62,7 +74,7 @@ class SipEndpoint:
         """Bind everything.
 
         Raises: OSError if an address cannot be had, with nothing left bound; ValueError if a TLS
-            listener has no context, or one that allows less than TLS 1.2.
+            or WSS listener has no context, or one that allows less than TLS 1.2.
         """
         for listener in self._wanted:
             _check(listener)
@@ -134,10 +146,9 @@ class SipEndpoint:
             udp = await open_udp(listener.host, listener.port, self._on_event)
             self._udp[udp.local_host, udp.local_port] = udp
             return replace(listener, host=udp.local_host, port=udp.local_port)
-        connections = self._streams
         handshake_s = self._limits.handshake_s if listener.tls else None
         server = await asyncio.get_running_loop().create_server(
-            lambda: StreamConnection(connections, listener.transport, None),
+            partial(self._accepted, listener),
             listener.host,
             listener.port,
             ssl=listener.tls,
@@ -149,13 +160,18 @@ class SipEndpoint:
         host, port = server.sockets[0].getsockname()[:2]
         return replace(listener, host=host, port=port)
 
+    def _accepted(self, listener: Listener) -> StreamConnection:
+        if listener.transport in WEBSOCKET:
+            return AcceptedWebSocket(self._streams, listener.transport, listener.origins)
+        return StreamConnection(self._streams, listener.transport, None)
+
 
 def _check(listener: Listener) -> None:
-    if listener.transport not in ("UDP", "TCP", "TLS"):
+    if listener.transport not in ("UDP", "TCP", "TLS", "WS", "WSS"):
         raise ValueError(f"unknown transport {listener.transport}")
-    if listener.transport == "TLS":
+    if listener.transport in SECURE:
         if listener.tls is None:
-            raise ValueError("a TLS listener needs a context")
+            raise ValueError(f"a {listener.transport} listener needs a context")
         if listener.tls.minimum_version < ssl.TLSVersion.TLSv1_2:
             raise ValueError("TLS 1.2 is the least that is allowed")
 

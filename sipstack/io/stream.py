@@ -1,4 +1,4 @@
-"""One TCP or TLS connection: numbered, bounded, closed once."""
+"""One TCP or TLS connection: numbered, bounded, closed once. WebSocket builds on it."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ class StreamLimits:
     idle_s: float = 7_200.0  # above the longest usual registration without keep-alives
     half_closed_s: float = 1.0  # for answers to what came just before the peer's end
     close_s: float = 5.0  # for the peer to read what was sent before a close
+    ping_after_s: float = 30.0  # of silence on a WebSocket, to find out a browser that vanished
+    ping_answer_s: float = 10.0
     queue_max: int = 1024 * 1024  # octets that wait for the peer to read, or for a dial
     dials_max: int = 1_024  # connections being opened at once
     connections_max: int = 60_000
@@ -102,6 +104,9 @@ class StreamConnection(asyncio.Protocol):
         if not self.answered:
             self.answered = True
             self._all.answered(self)
+        self._write(data)
+
+    def _write(self, data: bytes) -> None:
         self._transport.write(data)
 
     def send_for(self, flow: Flow, data: bytes) -> None:
@@ -140,6 +145,9 @@ class StreamConnection(asyncio.Protocol):
         """Close now; what was written may be lost."""
         self._give_up(reason)
         self._transport.abort()
+
+    def tick(self, now: float) -> None:
+        """Called every few seconds; `now` is the loop's. TCP and TLS leave pings to their peer."""
 
     def _give_up(self, reason: str) -> None:
         self._reason = self._reason or reason

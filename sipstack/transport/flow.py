@@ -13,12 +13,15 @@ UNCONNECTED: Final = 0
 """Connection number of a UDP flow, and of a stream that the shell is asked to open or re-use."""
 
 RELIABLE: Final = frozenset({"TCP", "TLS", "WS", "WSS"})
+SECURE: Final = frozenset({"TLS", "WSS"})
+WEBSOCKET: Final = frozenset({"WS", "WSS"})
+"""Connections that keep messages apart by themselves and that a client opens (RFC 7118)."""
 
 
 class Flow(NamedTuple):
     """Where a message came from, or is to go."""
 
-    transport: str  # "UDP", "TCP" or "TLS": as in a Via
+    transport: str  # "UDP", "TCP", "TLS", "WS" or "WSS": as in a Via
     local_host: str  # numeric address of the listener, IPv6 without brackets
     local_port: int
     remote_host: str  # numeric address of the peer, IPv6 without brackets
@@ -32,7 +35,7 @@ class Flow(NamedTuple):
 
 
 class BytesReceived(NamedTuple):
-    """A datagram, or what a stream had to give."""
+    """A datagram, a WebSocket message, or what a stream had to give."""
 
     flow: Flow
     data: bytes

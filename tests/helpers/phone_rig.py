@@ -13,9 +13,9 @@ from callctl.phone.settings import AnswerPlan, Registrar, UserAgentSettings
 from callctl.phone.user_agent import UserAgent
 from callctl.push.content import ActiveNode, CallContent
 from callctl.push.envelope import CONTENT_FREE, seal
-from callctl.push.features import FULL
 from callctl.push.kind import PushKind
 from helpers.phone_wire import PhoneWire, Seeded
+from helpers.pushes import FULL
 from sipstack.digest.challenge import Challenge
 from sipstack.digest.compute import ha1, response_of
 from sipstack.digest.credentials import Credentials
@@ -164,6 +164,7 @@ class Rig:
         sent_at_ms: int | None = None,
         tracking_id: str | None = None,
         push_type: str | None = None,
+        caller: tuple[str, str] = ("Carol", "1001"),
     ) -> None:
         """A push of a call arrives; `node` is the number of the active node it names."""
         self._pushes += 1
@@ -173,7 +174,7 @@ class Rig:
             address = NODES[node - 1]
             role = ("primary", "backup", "tertiary")[node - 1]
             active = ActiveNode(address.fqdn, address.host, address.port, transport, role)
-        content = CallContent(kind, uuid, "Carol", "1001", None, False, active)
+        content = CallContent(kind, uuid, *caller, None, False, active)
         identity = self.phone.identity
         android = self.phone.settings.platform is Platform.ANDROID
         push_type = push_type or ("data" if android else "voip")
@@ -191,7 +192,8 @@ class Rig:
         )
         fields: dict[str, Any] = {"trackingId": tracking_id}
         fields |= envelope.payload() if android else {"payload": envelope.payload()}
-        self.arrive(ms, PushArrived(target, push_type, fields))
+        collapse_id = f"collapses {uuid}" if push_type == "alert" else None
+        self.arrive(ms, PushArrived(target, push_type, fields, collapse_id))
 
     def push_without_content(self, ms: int) -> None:
         """What a device without a key gets (OP-01)."""

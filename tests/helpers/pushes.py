@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from callctl.model.device import ClientType, Platform
 from callctl.model.release import Release
+from callctl.model.service_parameter import ServiceParameters
+from callctl.push.capability.capabilities import Capabilities
+from callctl.push.capability.capability import Switches
 from callctl.push.content import ActiveNode, CallContent
 from callctl.push.cpns import Cpns, CpnsSettings
 from callctl.push.events import CpnsAction, PostPush, PushOutcome, TokenChanged
+from callctl.push.features import PushFeatures
 from callctl.push.intent import PushIntent
 from callctl.push.kind import PushKind
 from callctl.registration.push_binding import PushBinding
@@ -92,15 +97,34 @@ def intent(
     )
 
 
+def features_in(
+    release: str = "15", *, android_caller_id: bool = False
+) -> Callable[[PushBinding], PushFeatures]:
+    """What `release` offers to a device."""
+    parameters = ServiceParameters(android_caller_id=android_caller_id)
+    return Capabilities(Release.parse(release), Switches.of(parameters)).features
+
+
+FULL = features_in()(IPHONE)
+"""All that a push can hold."""
+
+
 class Service:
     """A push service with its token, and the bindings it finds when a push is about to leave."""
 
-    def __init__(self, release: str = "15", **settings: Any) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        release: str = "15",
+        *,
+        android_caller_id: bool = False,
+        **settings: Any,  # noqa: ANN401
+    ) -> None:
         self.bindings = {b.device_name: b for b in (IPHONE, CHINA, IOS_12, ANDROID, KEYLESS)}
         self.cpns = Cpns(
-            CpnsSettings(URL, Release.parse(release), unix_ms_at_zero=UNIX_MS, **settings),
+            CpnsSettings(URL, unix_ms_at_zero=UNIX_MS, **settings),
             CountedEntropy(),
             lambda device_name: self.bindings.get(device_name),
+            features_in(release, android_caller_id=android_caller_id),
         )
         self.cpns.receive(TokenChanged("secret-token"), Instant(0))
 

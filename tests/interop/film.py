@@ -19,7 +19,14 @@ from plugins.real_client import find_program
 Address = tuple[str, int]
 
 CLIENTS: Final = "127.0.0.1"  # the address of all clients
-AGENTS: Final = {"sipp": "SIPp", "baresip": "baresip", "callctl-phone": "simulated phone"}
+AGENTS: Final = {
+    "sipp": "SIPp",
+    "baresip": "baresip",
+    "callctl-phone": "simulated phone",
+    "Unknown": "Linphone",
+    "Twinkle": "Twinkle",
+    "sippy-b2bua": "sippy",
+}
 """Who sends which User-Agent, up to its first blank."""
 
 

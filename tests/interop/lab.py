@@ -23,16 +23,19 @@ from callctl.io.phone_shell import PhoneShell
 from callctl.io.ports import moved_where_free
 from callctl.model.build import PUSH_ON, iphone, make_cluster, make_node, password_of, softphone
 from callctl.model.cluster import Cluster
+from callctl.model.device import Device
 from callctl.model.line import Line
 from callctl.model.service_parameter import ServiceParameters
 from callctl.phone.phone_event import PhoneAction, PushArrived
 from callctl.phone.settings import AnswerPlan
-from callctl.push.envelope import parse_payload
+from callctl.push.envelope import CONTENT_FREE, parse_payload
 from callctl.push.history import PushEntry
 from callctl.push.kind import PushKind
 from interop.drivers.baresip import Settings
 from interop.drivers.baresip import Transport as BaresipTransport
 from interop.drivers.capture import Tls, capturing, complaints, ladder
+from interop.drivers.linphone import Settings as LinphoneSettings
+from interop.drivers.linphone import Transport as LinphoneTransport
 from interop.drivers.sipp import Account
 from interop.film import Address, Film, OpenAuthority, keep
 from sipstack.timing import MS, Instant
@@ -44,6 +47,8 @@ CALLER_NAME: Final = "Front Desk"
 SLEEPER: Final = "4930111005"
 IPHONE: Final = f"TCT{SLEEPER}"
 SOFTPHONE: Final = f"CSF{CALLER}"  # what SIPp and baresip are
+MOBILE: Final = "4930111007"  # of a standard client on a telephone
+MOBILE_NAME: Final = "Loading Dock"
 
 PICKS_UP: Final = AnswerPlan(after_ns=100 * MS)
 STANDARD_PORT: Final = 5060
@@ -133,6 +138,18 @@ class Lab:
         certificate.write_bytes(b"".join(self.shell.authority.issue()))
         return replace(settings, authority=self.authority_file, certificate=certificate)
 
+    def linphone(
+        self, transport: LinphoneTransport, user: str = CALLER, *, answers: bool = False
+    ) -> LinphoneSettings:
+        """A Linphone of this user at ucm1."""
+        return LinphoneSettings(
+            self.account(user),
+            self.server(transport),
+            transport,
+            answers=answers,
+            authority=self.authority_file if transport == "tls" else None,
+        )
+
     async def sleeper(self, *, transport: str = "TLS", answer: AnswerPlan = PICKS_UP) -> Mobile:
         """The simulated iPhone: signed in, registered, and asleep again."""
         seen: list[PhoneAction | PushArrived] = []
@@ -163,16 +180,31 @@ class Lab:
 
     def assert_clouds_know_nobody(self) -> None:
         """Every push was sealed, and no cloud saw a name or number (SEC-01, SEC-03, SEC-06)."""
+        for payload in self._payloads_without_names():
+            assert parse_payload(payload) is not None
+
+    def assert_pushes_say_nothing(self) -> None:
+        """Every push was content-free, as those to a device without a key must be (OP-01)."""
+        for payload in self._payloads_without_names():
+            assert payload == CONTENT_FREE
+
+    def _payloads_without_names(self) -> list[dict[str, str]]:
         assert len(self.cloud.push_rest.log)
-        assert len(self.cloud.apns.log)
+        assert len(self.cloud.apns.log) + len(self.cloud.fcm.log)
+        lines = self.shell.cluster.lines.values()
+        secrets = {line.dn for line in lines} | {line.display_name for line in lines} - {""}
         for record in self.records_of_the_cloud():
             assert record.raw is not None
             seen = f"{record} {record.raw.path} {record.raw.headers} {record.raw.body!r}"
-            for secret in (CALLER, CALLER_NAME, SLEEPER):
-                assert secret not in seen
-        for record in self.cloud.push_rest.log:
-            assert record.raw is not None
-            assert parse_payload(msgspec.json.decode(record.raw.body)["payload"]) is not None
+            assert [secret for secret in secrets if secret in seen] == []
+        bodies = [record.raw.body for record in self.cloud.push_rest.log if record.raw is not None]
+        return [msgspec.json.decode(body)["payload"] for body in bodies]
+
+    async def noted(self, code: str) -> None:
+        """Wait until the story of a call has that step."""
+        await eventually(
+            lambda: any(step.code == code for it in self.shell.records() for step in it.steps), code
+        )
 
     def left(self) -> dict[str, dict[str, int]]:
         """What is alive of calls in each node; {} at rest."""
@@ -223,8 +255,9 @@ async def lab(
     nodes: int = 1,
     group: Sequence[str] = (),
     parameters: ServiceParameters = QUICK,
+    devices: Sequence[Device] = (),
 ) -> AsyncIterator[Lab]:
-    """A running cluster: ucm1 to ucmN, the caller's device and the iPhone.
+    """A running cluster: ucm1 to ucmN, the caller's device, the iPhone, and `devices`.
 
     `group` is the CM group of all, in order; without it the order of the nodes.
     """
@@ -237,8 +270,8 @@ async def lab(
             for number, name in enumerate(names, 1)
         ],
         cm_groups={"default": tuple(group) or tuple(names[:3])},
-        devices=[softphone(CALLER), iphone(SLEEPER)],
-        lines=[Line(CALLER, CALLER_NAME)],
+        devices=[softphone(CALLER), iphone(SLEEPER), *devices],
+        lines=[Line(CALLER, CALLER_NAME), Line(MOBILE, MOBILE_NAME)],
         cloud=PUSH_ON,
         parameters=parameters,
     )

@@ -16,7 +16,6 @@ from callctl.io.http_pool import PoolSettings
 from callctl.io.pki import CertificateAuthority
 from callctl.io.push_receiver import PushReceiver, ReceivedPush
 from callctl.io.push_rest_client import PushRestClient
-from callctl.model.release import Release
 from callctl.push.cpns import Cpns, CpnsSettings
 from callctl.push.events import (
     AbandonPush,
@@ -41,6 +40,7 @@ from helpers.pushes import (
     KEYLESS,
     MESSAGE_TOKEN,
     VOIP_TOKEN,
+    features_in,
     intent,
 )
 from sipstack.io.clock import MonotonicClock
@@ -63,7 +63,7 @@ class Bench:
         self.received: list[tuple[str, ReceivedPush]] = []
         self._changed = anyio.Event()
         self.cpns = Cpns(
-            CpnsSettings(cloud.push_rest_url, Release.parse("15")), OsEntropy(), self._binding
+            CpnsSettings(cloud.push_rest_url), OsEntropy(), self._binding, features_in()
         )
         self.client = PushRestClient(
             PoolSettings(cloud.push_rest_url), AUTHORITY.client_context(), clock, self.feed

@@ -11,7 +11,8 @@ import pytest
 
 from callctl.cloud.http import HttpAnswer, HttpRequest, Ignored, RequestReceived, SendAnswer
 from callctl.io.core_runner import CoreRunner
-from callctl.io.h2_client import ALPN, H2Client
+from callctl.io.h2_client import H2Client
+from callctl.io.h2_connection import ALPN, H2Settings
 from callctl.io.h2_server import serve_h2
 from callctl.io.pki import CertificateAuthority
 from helpers.loops import BACKENDS
@@ -40,41 +41,54 @@ class Echo:
         return None
 
 
-class Ask:
-    """One request and what became of it."""
+class Asker:
+    """A client, and what became of each of its requests."""
 
-    def __init__(self, client: H2Client, path: str = "/", body: bytes = b"hello") -> None:
-        self.answer: HttpAnswer | None = None
-        self.failed = ""
-        self.over = anyio.Event()
-        client.ask(HttpRequest("POST", path, (), body), self._answered, self._failed)
+    def __init__(self, port: int) -> None:
+        self.results: dict[str, HttpAnswer | str] = {}
+        self._changed = anyio.Event()
+        self.client = H2Client(
+            H2Settings(f"https://127.0.0.1:{port}"),
+            AUTHORITY.client_context(ALPN),
+            MonotonicClock(),
+            self._keep,
+            self._keep,
+        )
 
-    async def result(self) -> HttpAnswer | str:
+    def ask(self, key: str, path: str = "/", body: bytes = b"hello") -> None:
+        self.client.send(key, HttpRequest("POST", path, (), body))
+
+    async def result(self, key: str) -> HttpAnswer | str:
         with anyio.fail_after(5):
-            await self.over.wait()
-        return self.answer or self.failed
+            while key not in self.results:
+                self._changed = anyio.Event()
+                await self._changed.wait()
+        return self.results[key]
 
-    def _answered(self, answer: HttpAnswer) -> None:
-        self.answer = answer
-        self.over.set()
+    async def answered(self, key: str, path: str = "/", body: bytes = b"hello") -> bool:
+        self.ask(key, path, body)
+        return isinstance(await self.result(key), HttpAnswer)
 
-    def _failed(self, reason: str) -> None:
-        self.failed = reason
-        self.over.set()
+    def _keep(self, key: str, result: HttpAnswer | str) -> None:
+        self.results[key] = result
+        self._changed.set()
 
 
 async def test_many_requests_share_one_connection_and_get_their_own_answers() -> None:
     runner = CoreRunner(Echo(), MonotonicClock(), lambda _: None)
     async with (
-        serve_h2(runner, AUTHORITY.server_context(alpn=ALPN)) as port,
+        serve_h2(runner, AUTHORITY.server_context(alpn=ALPN)) as server,
         anyio.create_task_group() as tasks,
     ):
-        client = H2Client("127.0.0.1", port, AUTHORITY.client_context(ALPN))
-        await tasks.start(client.run)
-        asked = [Ask(client, f"/{number}", b"x" * number) for number in range(1500)]
-        for number, one in enumerate(asked):
+        asker = Asker(server.port)
+        await tasks.start(asker.client.run)
+        for number in range(1500):
+            asker.ask(str(number), f"/{number}", b"x" * number)
+        for number in range(1500):
             body = f"POST /{number} ".encode() + b"x" * number
-            assert await one.result() == HttpAnswer(200, (("x-a", "b"),), body)
+            assert await asker.result(str(number)) == HttpAnswer(200, (("x-a", "b"),), body)
+        assert asker.client.counts() == {"connections": 1, "leaving": 0, "streams": 0, "waiting": 0}
+        assert len(server) == 1
         tasks.cancel_scope.cancel()
 
 
@@ -82,24 +96,26 @@ async def test_server_that_goes_away_fails_what_was_under_way_and_is_found_again
     runner = CoreRunner(Echo(), MonotonicClock(), lambda _: None)
     tls = AUTHORITY.server_context(alpn=ALPN)
     async with anyio.create_task_group() as tasks:
-        async with serve_h2(runner, tls) as port:
-            client = H2Client("127.0.0.1", port, AUTHORITY.client_context(ALPN))
-            await tasks.start(client.run)
-            assert isinstance(await Ask(client).result(), HttpAnswer)
-            silent = Ask(client, "/silent")
-            assert isinstance(await Ask(client).result(), HttpAnswer)
-        assert await silent.result() == "closed"
-        assert await Ask(client).result() == "ConnectionRefusedError"
+        async with serve_h2(runner, tls) as server:
+            port = server.port
+            asker = Asker(port)
+            await tasks.start(asker.client.run)
+            assert await asker.answered("first")
+            asker.ask("silent", "/silent")
+            assert await asker.answered("second")
+        assert await asker.result("silent") == "closed"
+        asker.ask("nobody there")
+        assert await asker.result("nobody there") == "connect"
         async with serve_h2(runner, tls, port=port):
-            assert isinstance(await Ask(client).result(), HttpAnswer)
+            assert await asker.answered("found again")
         tasks.cancel_scope.cancel()
 
 
 async def test_client_that_does_not_speak_http_2_is_refused() -> None:
     runner = CoreRunner(Echo(), MonotonicClock(), lambda _: None)
-    async with serve_h2(runner, AUTHORITY.server_context(alpn=ALPN)) as port:
+    async with serve_h2(runner, AUTHORITY.server_context(alpn=ALPN)) as server:
         reader, writer = await asyncio.open_connection(
-            "127.0.0.1", port, ssl=AUTHORITY.client_context()
+            "127.0.0.1", server.port, ssl=AUTHORITY.client_context()
         )
         writer.write(b"POST / HTTP/1.1\r\nHost: x\r\n\r\n")
         with anyio.fail_after(5):

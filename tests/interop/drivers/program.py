@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from subprocess import DEVNULL, STDOUT
+from subprocess import DEVNULL, PIPE, STDOUT
 
 import anyio
 from anyio.abc import Process
@@ -19,13 +20,27 @@ POLL_S = 0.02
 
 
 @asynccontextmanager
-async def running(command: Sequence[str], log: Path) -> AsyncGenerator[Process]:
-    """`command` with its output in `log`; asked to end on leaving, killed if it does not."""
+async def running(
+    command: Sequence[str],
+    log: Path,
+    *,
+    env: Mapping[str, str] | None = None,
+    console: bool = False,
+) -> AsyncGenerator[Process]:
+    """`command` with its output in `log`; asked to end on leaving, killed if it does not.
+
+    `env` comes on top of our environment. `console`: it takes commands on its standard input.
+    """
     program = find_program(command[0])
     assert program is not None, f"{command[0]} is not installed: mark the test with needs(...)"
     with log.open("ab") as output:
         process = await anyio.open_process(
-            [program, *command[1:]], stdin=DEVNULL, stdout=output, stderr=STDOUT, cwd=log.parent
+            [program, *command[1:]],
+            stdin=PIPE if console else DEVNULL,
+            stdout=output,
+            stderr=STDOUT,
+            cwd=log.parent,
+            env={**os.environ, **(env or {})},
         )
     try:
         yield process

@@ -83,19 +83,26 @@ class Sipp:
         self._numbers = itertools.count(1)
 
     async def call(
-        self, caller: Account, callee: str, *, hold_ms: int = 200, within_s: float = 20
+        self,
+        caller: Account,
+        callee: str,
+        *,
+        hold_ms: int = 200,
+        reliably: bool = False,
+        within_s: float = 20,
     ) -> Ended:
-        """Calls, holds, hangs up."""
-        async with self.calling(caller, callee, hold_ms=hold_ms) as sipp:
+        """Calls, holds, hangs up. `reliably`: requires a 180 with RSeq, and acknowledges it."""
+        async with self.calling(caller, callee, hold_ms=hold_ms, reliably=reliably) as sipp:
             return await sipp.ended(within_s)
 
     @asynccontextmanager
     async def calling(
-        self, caller: Account, callee: str, *, hold_ms: int = 200
+        self, caller: Account, callee: str, *, hold_ms: int = 200, reliably: bool = False
     ) -> AsyncGenerator[Running]:
         """The same, with a body that watches meanwhile."""
         options = ("-d", str(hold_ms), "-m", "1", *_keys(caller, callee=callee))
-        async with self._start("call", self._to_server(caller), options) as sipp:
+        scenario = "call_reliably" if reliably else "call"
+        async with self._start(scenario, self._to_server(caller), options) as sipp:
             yield sipp
 
     async def give_up(
@@ -147,14 +154,17 @@ class Sipp:
         expires_s: int = 600,
         uri_params: str = "",
         contact_params: str = "",
+        reliably: bool = False,
     ) -> AsyncGenerator[Running]:
         """A phone that registers, answers calls on that same flow, and unregisters in the end.
 
-        The body begins when it is registered.
+        `reliably`: it rings with RSeq and waits for PRACK; there must be one node before it. The
+        body begins when it is registered.
         """
         port = free_port()
         keys = _contact_keys(account, port, expires_s, uri_params, contact_params)
-        answer = ("-oocsf", str(SCENARIOS / "answer.xml"))
+        scenario = "answer_reliably" if reliably else "answer"
+        answer = ("-oocsf", str(SCENARIOS / f"{scenario}.xml"))
         options = ("-m", "1", "-d", str(stay_ms), *answer, *keys)
         target = self._to_server(account)
         async with self._start("stay_registered", target, options, port=port) as sipp:

@@ -17,7 +17,7 @@ def test_the_page_is_current() -> None:
 def test_every_command_is_on_it() -> None:
     text = page()
     for names in (
-        ["demo", "lab", "run", "phone", "check", "sim", "trace", "explain", "call"],
+        ["demo", "lab", "run", "phone", "check", "capability", "sim", "trace", "explain", "call"],
         ["call list", "call show", "reg show", "push list", "device suspend", "device resume"],
         ["node list", "node stop", "node start", "node kill"],
     ):

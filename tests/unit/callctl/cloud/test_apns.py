@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from callctl.cloud.apns import Apns, ApnsAction
@@ -14,12 +16,9 @@ from callctl.cloud.delivery import (
 )
 from callctl.cloud.faults import Fault
 from callctl.cloud.http import HttpAnswer, HttpRequest, Ignored, RequestReceived, SendAnswer
-from callctl.cloud.provider_token import (
-    ProviderTokenError,
-    ProviderTokenVerifier,
-    SigningKey,
-    sign_provider_token,
-)
+from callctl.cloud.provider_token import ProviderTokenError, ProviderTokenVerifier
+from callctl.model.push_access import SigningKey
+from callctl.push.direct.provider_token import sign_provider_token
 from callctl.push.envelope import b64url
 from helpers.pushes import UNIX_MS, VOIP_TOKEN, CountedEntropy, at
 
@@ -223,6 +222,40 @@ def test_provider_token_with_another_algorithm_key_or_claim_is_refused() -> None
             verifier.check(token, UNIX_S)
     with pytest.raises(ProviderTokenError, match="ExpiredProviderToken"):
         verifier.check(good, UNIX_S + 3601)
+
+
+@pytest.mark.req("CLOUD-13")
+def test_key_may_have_a_new_provider_token_every_20_minutes_and_the_old_one_until_it_is_60() -> (
+    None
+):
+    core = apns()
+    good, newer = (sign_provider_token(KEY, UNIX_S + at_s) for at_s in (0, 60))
+
+    def pushed(token: str, now_ms: int) -> tuple[int, Any]:
+        made = request(authorization=f"bearer {token}", apns_expiration="0")
+        refused = answer(core.receive(RequestReceived(1, made), at(now_ms)))
+        return refused.status, refused.json().get("reason")
+
+    assert pushed(good, 0) == (200, None)
+    assert pushed(newer, 1_199_000) == (429, "TooManyProviderTokenUpdates")
+    assert pushed(good, 1_199_000) == (200, None)
+    assert pushed(newer, 1_200_000) == (200, None)
+    assert pushed(good, 3_600_000) == (200, None)
+    assert pushed(good, 3_601_000) == (403, "ExpiredProviderToken")
+
+
+@pytest.mark.req("CLOUD-13")
+def test_header_that_is_given_twice_is_refused() -> None:
+    made = request()
+    doubled = HttpRequest(made.method, made.path, (*made.headers, ("apns-topic", TOPIC)), made.body)
+    refused = answer(apns().receive(RequestReceived(1, doubled), at(0)))
+    assert (refused.status, refused.json()) == (400, {"reason": "DuplicateHeaders"})
+
+
+def test_token_of_the_future_is_refused_but_for_a_minute_of_skew() -> None:
+    for ahead_s, status in ((60, 200), (61, 403)):
+        made = request(authorization=f"bearer {sign_provider_token(KEY, UNIX_S + ahead_s)}")
+        assert answer(apns().receive(RequestReceived(1, made), at(0))).status == status
 
 
 class _Other(CountedEntropy):

@@ -86,6 +86,13 @@ def test_good_message_is_named_and_delivered() -> None:
         ),
         (request({**GOOD, "android": {"ttl": "-1s"}}), 400, "INVALID_ARGUMENT", "INVALID_ARGUMENT"),
         (request({**GOOD, "android": {"ttl": 13}}), 400, "INVALID_ARGUMENT", "INVALID_ARGUMENT"),
+        (request({**GOOD, "text": "hi"}), 400, "INVALID_ARGUMENT", "INVALID_ARGUMENT"),
+        (
+            request({**GOOD, "android": {"urgent": True}}),
+            400,
+            "INVALID_ARGUMENT",
+            "INVALID_ARGUMENT",
+        ),
         (request({**GOOD, "token": "unknown"}), 404, "NOT_FOUND", "UNREGISTERED"),
         (
             request(path="/v1/projects/others/messages:send", token="other-token"),

@@ -20,13 +20,13 @@ from callctl.cloud.http import (
     json_answer,
 )
 from callctl.cloud.partner import Partner
-from callctl.cloud.provider_token import SigningKey
 from callctl.cloud.push_rest import (
     PUSH_PATH,
     PushRest,
     PushRestAction,
     PushRestSettings,
 )
+from callctl.model.push_access import SigningKey
 from callctl.registration.push_binding import PushBinding
 from helpers.pushes import (
     ANDROID,

@@ -13,6 +13,7 @@ from callctl.phone.phone_event import (
     AppTerminated,
     CallHidden,
     CallShown,
+    NotificationRemoved,
     NotificationShown,
     PhoneAnswered,
     PhoneRang,
@@ -194,7 +195,7 @@ def test_a_second_push_ends_the_callkit_call_of_the_same_uuid_with_its_reason(
     rig.wire.run(60_000)
     (call,) = rig.phone.callkit.calls
     assert (call.call_uuid, call.reports, call.end_reason) == (UUID, 2, reason)
-    missed = [NotificationShown("Carol", "Missed call", UUID)]
+    missed = [NotificationShown("Carol", "Missed call")]
     shown = rig.wire.events("phone", NotificationShown)
     assert shown == (missed if kind is PushKind.MISSED else [])
     assert rig.wire.events("phone", AppTerminated) == []
@@ -232,6 +233,7 @@ def test_a_second_push_does_not_end_a_call_that_was_answered_here() -> None:
     [
         (None, ViewEnd.UNANSWERED),
         ('SIP;cause=200;text="Call completed elsewhere"', ViewEnd.ANSWERED_ELSEWHERE),
+        ('Q.850;cause=26;text="Non-selected user clearing"', ViewEnd.REMOTE_ENDED),
     ],
 )
 def test_a_cancel_ends_the_ringing_and_its_reason_says_whether_it_was_missed(
@@ -248,6 +250,28 @@ def test_a_cancel_ends_the_ringing_and_its_reason_says_whether_it_was_missed(
     (call,) = rig.phone.callkit.calls
     assert call.end_reason is ended
     assert bool(rig.wire.events("phone", NotificationShown)) is (ended is ViewEnd.UNANSWERED)
+    rig.assert_at_rest()
+
+
+@pytest.mark.parametrize("kind", [PushKind.CANCELLED, PushKind.ANSWERED_ELSEWHERE])
+def test_a_missed_call_that_was_none_is_taken_back_when_the_second_push_says_so(
+    kind: PushKind,
+) -> None:
+    """OP-66: the hunt went on; its CANCEL did not say why."""
+    rig = Rig()
+    rig.sleep()
+    rig.push(20_000, node=1)
+    rig.invite(20_600)
+    caller = rig.nodes[0].caller
+    rig.wire.at(23_000, "node1", lambda now: caller.cancel(1, now))
+    rig.push(23_500, kind)
+    rig.wire.run(60_000)
+    assert rig.wire.events("phone", NotificationShown) == [
+        NotificationShown("Carol", "Missed call")
+    ]
+    removed = NotificationRemoved("Carol", "Missed call")
+    assert rig.wire.timed("phone", NotificationRemoved) == [(23_500, removed)]
+    assert list(rig.phone.lock_screen.notifications) == []
     rig.assert_at_rest()
 
 

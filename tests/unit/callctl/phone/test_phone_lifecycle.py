@@ -20,20 +20,18 @@ from callctl.phone.phone_event import (
     CallShown,
     DetachPush,
     ModeChanged,
-    NotificationShown,
     PhoneAnswered,
     PhoneRang,
     PushRejected,
     PushWithheld,
+    Screen,
     SignedIn,
     SignIn,
     SignOut,
     ViewEnd,
 )
-from callctl.phone.phone_settings import PhoneSettings
 from callctl.phone.settings import AnswerPlan, Registrar
 from callctl.push.envelope import b64url
-from callctl.push.kind import PushKind
 from callctl.push.sign_in import ClusterFacts, NodeAddress, NodeFacts
 from helpers.phone_rig import ANDROID, IPHONE, NODES, UUID, Rig, s
 from sipstack.message.message import Request, Response
@@ -144,7 +142,7 @@ def test_a_push_wakes_an_iphone_which_shows_callkit_registers_rings_and_talks() 
     assert wire.timed("phone", AppWoken) == [(20_400, AppWoken())]
     # CallKit comes at once, before the phone has said a word to the node; and as video, although
     # the offer is audio only.
-    shown = CallShown(UUID, "Carol", "1001", callkit=True, video=True)
+    shown = CallShown(UUID, "Carol", "1001", Screen.CALLKIT, video=True)
     assert wire.timed("phone", CallShown) == [(20_400, shown)]
     assert [at for at, who, what in wire.sent if (who, what) == ("phone", "REGISTER")][2:] == [
         20_400
@@ -203,7 +201,7 @@ def test_an_android_phone_rings_without_callkit() -> None:
     rig.invite(20_600)
     rig.wire.run(60_000)
     shown = rig.wire.events("phone", CallShown)
-    assert shown == [CallShown(UUID, "Carol", "1001", callkit=False, video=False)]
+    assert shown == [CallShown(UUID, "Carol", "1001", Screen.FULL_SCREEN, video=False)]
     assert rig.phone.callkit.calls == ()
     assert len(rig.wire.events("phone", PhoneAnswered)) == 1
     rig.assert_at_rest()
@@ -215,7 +213,7 @@ def test_an_app_that_reports_no_call_is_ended_and_gets_no_more_voip_pushes() -> 
     rig.push(20_000, node=1)
     rig.push(40_000, node=1, uuid="other")
     rig.wire.run(60_000)
-    terminated = AppTerminated("VoIP push without a call")
+    terminated = AppTerminated("VoIP push without a call", by_system=True)
     assert rig.wire.timed("phone", AppTerminated) == [(25_400, terminated)]
     assert [at for at, _ in rig.wire.timed("phone", PushWithheld)] == [40_000]
     rig.wire.at(70_000, "phone", lambda now: rig.phone.set_screen(now, locked=False))
@@ -238,6 +236,7 @@ def test_a_push_launches_an_app_that_its_owner_has_closed() -> None:
     rig.assert_at_rest()
 
 
+@pytest.mark.req("MODE-18")
 def test_after_a_sign_out_no_push_does_anything() -> None:
     rig = Rig()
     rig.start()
@@ -289,50 +288,3 @@ def test_a_renewed_key_is_told_and_the_old_one_still_opens() -> None:
     first, second = rig.wire.events("phone", SignIn)
     assert first.request.key_id != second.request.key_id
     assert rig.wire.events("phone", CallShown)[0].caller_name == "Carol"
-
-
-CHINA: PhoneSettings = replace(IPHONE, custom_region=True)
-
-
-@pytest.mark.req("CHN-04")
-def test_in_the_custom_region_a_call_is_a_message_and_a_tap_fetches_it() -> None:
-    plan = AnswerPlan(after_ns=s(1), hang_up_after_ns=s(1))
-    rig = Rig(replace(CHINA, tap_after_ns=s(4)), plan)
-    rig.sleep()
-    rig.push(20_000, node=2, push_type="alert")
-    rig.invite(24_200, node=2)
-    rig.wire.run(24_000 - 1)
-    assert rig.wire.events("phone", NotificationShown) == [
-        NotificationShown("Carol", "Incoming call", UUID)
-    ]
-    assert rig.phone.system.state is AppState.SUSPENDED
-    rig.wire.run(60_000)
-    assert rig.wire.timed("phone", Registered)[-1][1].registrar == NODES[1]
-    assert len(rig.wire.events("phone", PhoneAnswered)) == 1
-    assert rig.phone.callkit.calls == ()
-    rig.assert_at_rest()
-
-
-def test_in_the_custom_region_the_missed_call_takes_the_place_of_the_message() -> None:
-    rig = Rig(CHINA)
-    rig.sleep()
-    rig.push(20_000, push_type="alert")
-    rig.push(33_000, PushKind.MISSED, push_type="alert")
-    rig.wire.run(60_000)
-    assert [note.text for note in rig.phone.lock_screen.notifications] == ["Missed call"]
-    rig.wire.at(70_000, "phone", rig.phone.tap)
-    rig.wire.run(80_000)
-    assert rig.phone.calls == ()  # a tap only opens the app
-
-
-@pytest.mark.req("MODE-10")
-def test_before_callkit_the_app_comes_to_the_foreground_by_itself() -> None:
-    rig = Rig(replace(IPHONE, os_version="12.4"), AnswerPlan(after_ns=s(1), hang_up_after_ns=s(1)))
-    rig.start()
-    rig.wire.at(1_000, "phone", lambda now: rig.phone.set_screen(now, off_screen=True))
-    rig.push(20_000)
-    rig.invite(20_600)
-    rig.wire.run(60_000)
-    assert rig.phone.callkit.calls == ()
-    assert rig.phone.system.state is AppState.FOREGROUND
-    assert len(rig.wire.events("phone", PhoneAnswered)) == 1
