@@ -52,6 +52,10 @@ FLOW_FAILED: Final = 430
 DECLINED: Final = frozenset({486, 600, 603, 604, 606})
 """The owner of the device said no: no second push for it (SHL-09)."""
 
+UNSENDABLE: Final = {"breadth": 440, "too large": 513}
+"""Causes for which a copy cannot be sent to a device, now or later, and what the caller is told:
+the request may not fork further (RFC 5393 §5.3), or fits no datagram and the device has no TCP."""
+
 PEER_TROUBLE: Final = frozenset({401, 407, 408, 500, 502, 503, 504})
 """Answers that speak of one destination of a trunk, not of the called party. A challenge is one
 that our credentials did not meet: it is not for the caller to answer."""
@@ -223,6 +227,13 @@ class Call(CallParties):
             return
         if leg.outside:
             self._destination_lost(branch, now, actions)
+            return
+        if cause in UNSENDABLE:
+            leg.outcome = Cause.NO_ANSWER
+            self.record.note(now, "failed", leg.name, status=UNSENDABLE[cause])
+            self._candidates.append(Candidate(UNSENDABLE[cause], None))
+            self._close(leg, self._missed(leg), now, actions)
+            self._go_on_if_last(leg, now, actions)
             return
         # 408 is for a device that got an INVITE and kept silent, never for a push wait (OP-02).
         status = 408 if cause == "timeout" and leg.push_binding is None else 480

@@ -36,7 +36,7 @@ class BranchFailed:
     """No answer at all, or no way to send: the copy is gone."""
 
     branch: Branch
-    cause: str  # "timeout" or "transport"
+    cause: str  # "timeout", "transport", or one of `UNSENDABLE` in `callctl.call.call`
 
 
 @dataclass(frozen=True, slots=True)

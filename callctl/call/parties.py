@@ -38,6 +38,10 @@ SECOND_PUSH_STEPS: Final = {
 }
 
 
+NOT_CHOSEN: Final = 'Q.850;cause=26;text="Non-selected user clearing"'
+"""Reason of the CANCEL to a member that a hunt leaves: it has missed nothing (OP-66, RFC 3326)."""
+
+
 class CallState(Enum):
     """What the caller has got so far."""
 
@@ -211,6 +215,7 @@ class CallParties(Timed):
         """The time of a member, or that of a line before it forwards, is over."""
         if self.state is not CallState.PROCEEDING:
             return
+        reason = None if stage.pilot is None else NOT_CHOSEN
         for leg in stage.legs:
             if leg.expects:
                 leg.outcome = Cause.NO_ANSWER
@@ -219,7 +224,7 @@ class CallParties(Timed):
                     self._candidates.append(absent(cloud_failed=leg.cloud_failed))
                 else:
                     self._candidates.append(Candidate(480, None, (NO_ANSWER,)))
-                self._cancel_branches(leg, None, now, actions)
+                self._cancel_branches(leg, reason, now, actions)
                 self._close(leg, self._missed(leg), now, actions)
         self._go_on(stage, now, actions, Cause.NO_ANSWER)
 

@@ -85,6 +85,7 @@ SENTENCES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     ),
     "late-register": ("{device} registered after its leg had ended: no INVITE", ("CALL-10",)),
     "late-answer": ("{device} answered too late: hung up for it", ("I4",)),
+    "fault": ("a fault of this node: the call was ended", ()),
     "final": ("caller answered {status}", ("CALL-09",)),
 }
 """Step code to sentence and requirement ids. Invariants (I4) are those of the design."""

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from typing import Final
 
+from callctl.call.call import Call
 from callctl.call.caller_identity import ANONYMOUS_HOST, ASSERTED, CLAIMS, caller_identity
 from callctl.engine.call_control import CallControl
 from callctl.engine.context import NodeContext, Out
 from callctl.engine.delivery import caller_end
 from callctl.engine.proxy import Proxy
 from callctl.engine.registry import Registry
+from callctl.engine.relay import Relay
 from callctl.engine.route_token import HOP, RouteToken
 from callctl.engine.trunk_peers import TrunkPeers
 from callctl.model.hunt_pilot import HuntPilot
@@ -74,6 +76,14 @@ class Admission:
             # Read no further than needed before; the part that needed this header found it bad.
             self._proxy.answer(transaction, request, error.status, (), now, out)
             self._context.ignore("syntax error", str(error), out)
+        except Exception as error:
+            owner = transaction.owner
+            if isinstance(owner, Call):
+                self._calls.contain(owner, error, now, out)
+            elif isinstance(owner, Relay):
+                self._proxy.contain(owner, error, now, out)
+            else:
+                self._proxy.abandon(transaction, request, (), error, now, out)
 
     def _dispatch(
         self, transaction: ServerTransaction, request: Request, now: Instant, out: Out

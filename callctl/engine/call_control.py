@@ -11,10 +11,7 @@ from typing import Final
 from callctl.call.branch import Branch, BranchState
 from callctl.call.call import Call, call_of
 from callctl.call.caller_identity import (
-    CallerIdentity,
     caller_identity,
-    headers_towards,
-    identity_towards,
 )
 from callctl.call.event import (
     AnswerCaller,
@@ -23,6 +20,7 @@ from callctl.call.event import (
     BranchResponded,
     CallAction,
     CallerCancelled,
+    CallEvent,
     CancelBranch,
     CountMobility,
     DeviceRegistered,
@@ -44,18 +42,18 @@ from callctl.call.itinerary import Cause, Onward
 from callctl.call.leg import Leg
 from callctl.call.parties import CallState
 from callctl.call.story import CallRecord
+from callctl.engine.call_copy import CallFacts, copy_for
 from callctl.engine.calling_device import calling_device
 from callctl.engine.context import NodeContext, Out
-from callctl.engine.delivery import Outgoing, caller_end, send_copy, to_binding
+from callctl.engine.delivery import caller_end, fits_no_datagram, send_copy
 from callctl.engine.event import SendPush, WithdrawPush
 from callctl.engine.forwarding import returned, without_claims
-from callctl.engine.history_info import with_history
 from callctl.engine.proxy import Proxy, Take
 from callctl.engine.targets import TargetFinder, WaitingCalls
-from callctl.engine.trunks import Trunks, to_trunk
+from callctl.engine.trunks import Trunks
 from callctl.engine.unwanted_dialog import hang_up
 from callctl.model.device import Device
-from callctl.model.trunk import RoutePattern, SipTrunk
+from callctl.model.trunk import SipTrunk
 from callctl.push.content import ActiveNode, CallContent
 from callctl.push.events import Outcome, PushOutcome, PushWithdrawn
 from callctl.push.intent import PushIntent
@@ -70,8 +68,6 @@ from sipstack.transport.flow import Flow
 RECORDS_MAX: Final = 2_000
 """Ended calls whose story is kept. A story is about 2 kB."""
 
-CALL_UUID_HEADER: Final = "X-Push-Call-UUID"  # OP-07: the app matches push and INVITE by it
-
 RESULTS: Final[dict[Outcome, PushResult | None]] = {
     Outcome.ACCEPTED: PushResult.ACCEPTED,
     Outcome.REFUSED_TOKEN: PushResult.TARGET_INVALID,
@@ -80,28 +76,6 @@ RESULTS: Final[dict[Outcome, PushResult | None]] = {
     Outcome.EXPIRED: PushResult.FAILED,
     Outcome.WITHDRAWN: None,  # the call was over: it does not care
 }
-
-
-class CallFacts:
-    """What the engine keeps beside a call: its caller, and where it came from."""
-
-    __slots__ = ("arrived_on", "caller", "caller_end", "device", "trunk", "video")
-
-    def __init__(
-        self,
-        caller: CallerIdentity,
-        end: str,
-        flow: Flow,
-        video: bool,
-        trunk: SipTrunk | None,
-        device: Device | None,
-    ) -> None:
-        self.caller = caller
-        self.caller_end = end
-        self.arrived_on = flow
-        self.video = video
-        self.trunk = trunk  # that it came over
-        self.device = device  # that it came from, if it is one of ours
 
 
 def hunt_pilot_of(leg: Leg) -> str | None:
@@ -168,9 +142,12 @@ class CallControl:
         transaction.owner = call
         # At once, not after 200 ms: a parked call waits far longer than that (CALL-19).
         self._proxy.answer(transaction, request, 100, (), now, out)
+        end = caller_end(context, request, flow, now)
+        if trunk is not None and not end:
+            end = self._trunks.end_of(trunk)
         self.calls[call] = CallFacts(
             caller,
-            caller_end(context, request, flow, now),
+            end,
             flow,
             b"m=video" in request.body,
             trunk,
@@ -185,13 +162,13 @@ class CallControl:
         if calls:
             event = DeviceRegistered(binding, self._context.cluster.devices[binding.device_name])
             for call in calls:
-                self._perform(call, call.receive(event, now), now, out)
+                self._tell(call, event, now, out)
 
     def node_lost(self, node: str, now: Instant, out: Out) -> None:
         """A node went out of service: calls under way may need another way to their device."""
         for call in tuple(self.calls):
             if call.state is CallState.PROCEEDING:
-                self._perform(call, call.receive(NodeLost(node), now), now, out)
+                self._tell(call, NodeLost(node), now, out)
 
     def device_of_push(self, intent_id: str) -> str | None:
         """The device a ring push without outcome was for."""
@@ -201,7 +178,7 @@ class CallControl:
     def stop(self, now: Instant, out: Out) -> None:
         """Answer every caller that still waits; this node will not be there to do it (I1)."""
         for call in tuple(self.calls):
-            self._perform(call, call.receive(NodeStopping(), now), now, out)
+            self._tell(call, NodeStopping(), now, out)
 
     def push_ended(self, outcome: PushOutcome, now: Instant, out: Out) -> None:
         """The push service told how a push ended. Only ring pushes matter to a call."""
@@ -211,7 +188,7 @@ class CallControl:
             return
         call, leg = found
         if call in self.calls:
-            self._perform(call, call.receive(PushEnded(leg, result), now), now, out)
+            self._tell(call, PushEnded(leg, result), now, out)
 
     def responded(self, branch: Branch, response: Response, now: Instant, out: Out) -> None:
         """A device or peer answered."""
@@ -224,7 +201,7 @@ class CallControl:
         if branch.trunk is None or not branch.trunk.trust_identity:
             without_claims(response)
         call = call_of(branch)
-        self._perform(call, call.receive(BranchResponded(branch, response), now), now, out)
+        self._tell(call, BranchResponded(branch, response), now, out)
 
     def failed(self, branch: Branch, cause: str, now: Instant, out: Out) -> None:
         """A device kept silent, or could not be sent to."""
@@ -234,23 +211,28 @@ class CallControl:
             if outgoing is not None:
                 self._take(send_copy(self._context, branch, outgoing, now), now, out)
                 return
+            if fits_no_datagram(branch.transaction.request):
+                cause = "too large"
         call = call_of(branch)
-        self._perform(call, call.receive(BranchFailed(branch, cause), now), now, out)
+        self._tell(call, BranchFailed(branch, cause), now, out)
 
     def over(self, branch: Branch, now: Instant, out: Out) -> None:
         """A branch's transaction has ended."""
         call = call_of(branch)
         if call in self.calls:
-            self._perform(call, call.receive(BranchOver(branch), now), now, out)
+            self._tell(call, BranchOver(branch), now, out)
 
     def cancelled(self, call: Call, reason: str | None, now: Instant, out: Out) -> None:
         """The caller gave up."""
-        self._perform(call, call.receive(CallerCancelled(reason), now), now, out)
+        self._tell(call, CallerCancelled(reason), now, out)
 
     def advance(self, now: Instant, out: Out) -> None:
         """Fire the calls' timers."""
         for call in self._deadlines.due(now):
-            self._perform(call, call.advance(now), now, out)
+            try:
+                self._perform(call, call.advance(now), now, out)
+            except Exception as error:
+                self.contain(call, error, now, out)
 
     def next_deadline(self) -> Instant | None:
         """The earliest timer of any call."""
@@ -264,6 +246,31 @@ class CallControl:
             "ring_pushes": len(self._rings),
             "call_deadlines": len(self._deadlines),
         }
+
+    def contain(self, call: Call, error: Exception, now: Instant, out: Out) -> None:
+        """A fault of our own in this call: it ends, and no other."""
+        self.calls.pop(call, None)
+        self._deadlines.set(call, None)
+        self._stop_waiting(call, out)
+        copies = []
+        for leg in call.legs:
+            for branch in leg.branches:
+                if branch.state is not BranchState.ACCEPTED and branch.transaction is not None:
+                    copies.append(branch.transaction)
+                elif branch.transaction is not None:
+                    branch.transaction.owner = None  # the call it is of stands: nobody hangs it up
+        call.record.note(now, "fault")
+        if call.record.status is None:
+            call.record.status, call.record.ended_at = 500, now
+        transaction: ServerTransaction = call.transaction  # type: ignore[assignment]
+        self._proxy.abandon(transaction, call.request, copies, error, now, out)
+
+    def _tell(self, call: Call, event: CallEvent, now: Instant, out: Out) -> None:
+        """Let a call react."""
+        try:
+            self._perform(call, call.receive(event, now), now, out)
+        except Exception as error:
+            self.contain(call, error, now, out)
 
     def _perform(self, call: Call, actions: tuple[CallAction, ...], now: Instant, out: Out) -> None:
         context = self._context
@@ -304,58 +311,11 @@ class CallControl:
         self._deadlines.set(call, call.next_deadline() if call in self.calls else None)
 
     def _offer(self, call: Call, branch: Branch, now: Instant, out: Out) -> None:
-        facts = self.calls[call]
-        leg = branch.leg
-        request = call.request
-        if leg.behind is not None or (leg.stage is not None and len(leg.stage.trail) > 1):
-            request = with_history(request, leg, self._context.cluster.domain)
-        if branch.binding is None:
-            outgoing = self._to_trunk(call, branch, request, facts)
+        outgoing = copy_for(self._context, self._trunks, call, branch, self.calls[call])
+        if isinstance(outgoing, str):
+            self.failed(branch, outgoing, now, out)
         else:
-            asserted: list[tuple[str, str]] = []
-            identity = facts.caller.asserted(self._context.cluster.domain)
-            if identity is not None:
-                asserted.append(("P-Asserted-Identity", identity))
-            if leg.push_binding is not None:
-                asserted.append((CALL_UUID_HEADER, call.record.call_uuid))
-            outgoing = to_binding(
-                self._context,
-                request,
-                branch.binding,
-                facts.caller_end,
-                facts.arrived_on,
-                asserted=tuple(asserted),
-            )
-        if outgoing is None:
-            self.failed(branch, "transport", now, out)
-            return
-        self._take(send_copy(self._context, branch, outgoing, now), now, out)
-
-    def _to_trunk(
-        self, call: Call, branch: Branch, request: Request, facts: CallFacts
-    ) -> Outgoing | None:
-        """The INVITE for a destination of a trunk, with the identity the peer is to know."""
-        context, trunk, destination = self._context, branch.trunk, branch.destination
-        assert trunk is not None
-        assert destination is not None
-        cluster = context.cluster
-        number = branch.leg.dn
-        pattern = cluster.destination(number)
-        if isinstance(pattern, RoutePattern):
-            number = pattern.sent(number)
-        identity = identity_towards(
-            trunk, call.request, cluster, came_over=facts.trunk, device=facts.device
-        )
-        return to_trunk(
-            context,
-            request,
-            number,
-            trunk,
-            destination,
-            facts.caller_end,
-            facts.arrived_on,
-            asserted=headers_towards(identity, call.request, cluster.domain),
-        )
+            self._take(send_copy(self._context, branch, outgoing, now), now, out)
 
     def _push(self, call: Call, leg: Leg, kind: PushKind, now: Instant, out: Out) -> None:
         """Ask for one push, unless the device has signed out or its release knows no such push."""

@@ -9,7 +9,8 @@ from zlib import crc32
 from callctl.cluster.active_node import active_node
 from callctl.cluster.membership import Membership
 from callctl.engine.address_book import AddressBook, is_stream
-from callctl.engine.event import EngineAction
+from callctl.engine.event import EngineAction, FaultContained
+from callctl.engine.fault import FAULT, place_of
 from callctl.engine.forwarding import Forwarder
 from callctl.engine.route_token import RouteTokens
 from callctl.model.cluster import Cluster
@@ -61,6 +62,11 @@ class NodeContext:
         """Something goes no further: count it, and let the trace show it."""
         self.ignored[reason] = self.ignored.get(reason, 0) + 1
         out.append(Ignored(reason, detail))
+
+    def fault(self, error: Exception, out: Out) -> None:
+        """A fault of our own was contained: count it, and let the shell raise an alarm."""
+        self.ignored[FAULT] = self.ignored.get(FAULT, 0) + 1
+        out.append(FaultContained(place_of(error), error))
 
     def local_tag(self, request: Request) -> str:
         """Our To tag for one request: the same in every answer we make to it ourselves."""
@@ -119,9 +125,13 @@ class NodeContext:
         )
 
     def dial(self, contact: str) -> Flow | None:
-        """The flow to a contact by its address; None if that is a name, or not to be sent to."""
+        """The flow to a contact by its address; None if that is a name, or not to be sent to.
+
+        A node of the cluster is not: the request would come back here, and go round.
+        """
         try:
-            found = self.locate(Uri.parse(contact), {})
+            uri = Uri.parse(contact)
+            found = None if self.book.node_at(uri) is not None else self.locate(uri, {})
         except SipSyntaxError:
             return None
         return None if isinstance(found, LookupsNeeded) else found

@@ -6,7 +6,7 @@ Source: OP-31, RFC 3327 §5.3, RFC 5626 §5.3; design, "Record-Route".
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from callctl.call.branch import Branch
 from callctl.engine.address_book import is_stream
@@ -19,6 +19,8 @@ from sipstack.stack import StackOutput
 from sipstack.timing import Instant
 from sipstack.transport.flow import UNCONNECTED, Flow
 from sipstack.transport.rules import same_host
+
+DATAGRAM_MAX: Final = 65_507  # octets: what IPv4 leaves of 65,535
 
 
 class Outgoing(NamedTuple):
@@ -37,6 +39,7 @@ def to_binding(
     arrived_on: Flow,
     *,
     asserted: tuple[tuple[str, str], ...] = (),
+    breadth: int | None = None,
 ) -> Outgoing | None:
     """An initial request for a binding's contact; None if it cannot be sent after all.
 
@@ -44,6 +47,7 @@ def to_binding(
         caller_end: end of our Record-Route towards the sender.
         arrived_on: the flow that brought the request.
         asserted: headers that are ours to say, in place of what the sender put there.
+        breadth: into how many copies this one may fork in turn; None as it came (RFC 5393 §5.3).
     """
     routes: tuple[str, ...] = binding.path
     callee_end = ""
@@ -69,6 +73,8 @@ def to_binding(
         copy.headers.remove("p-asserted-identity")  # a client's own word for who it is (OP-16)
         for name, value in asserted:
             copy.headers.set(name, value)
+        if breadth is not None:
+            copy.headers.set("Max-Breadth", str(breadth))
         return copy
 
     def dialled() -> Outgoing | None:
@@ -78,7 +84,10 @@ def to_binding(
     outgoing = Outgoing(over(flow), flow)
     if flow.transport == "UDP":
         stream = _stream_instead(context, binding, outgoing)
-        return outgoing if stream is None else Outgoing(over(stream), stream, lambda: outgoing)
+        if stream is None:
+            return outgoing
+        smaller = None if fits_no_datagram(outgoing.request) else outgoing
+        return Outgoing(over(stream), stream, lambda: smaller)
     if flow.connection != UNCONNECTED and context.may_dial(binding):
         # The connection may be half closed already: its owner listens elsewhere (RFC 3263 §4.3).
         return Outgoing(outgoing.request, flow, dialled)
@@ -105,14 +114,23 @@ def _stream_instead(context: NodeContext, binding: Binding, outgoing: Outgoing) 
     request, flow, _ = outgoing
     if binding.outbound:
         return None
-    lines = request.headers.lines
-    octets = len(request.uri_text) + len(request.body) + sum(map(len, lines)) + 2 * len(lines)
-    if octets + 30 <= context.cluster.service_parameters.udp_request_max:
+    if _octets(request) <= context.cluster.service_parameters.udp_request_max:
         return None
     contact = context.dial(binding.contact) if binding.node == context.name else flow
     if contact is None or contact[3:5] != flow[3:5]:
         return None
     return context.book.flow_towards(flow.remote_host, flow.remote_port, "TCP")
+
+
+def fits_no_datagram(request: Request) -> bool:
+    """True if a request is too large for UDP, whatever the way (RFC 3261 §18.1.1)."""
+    return _octets(request) > DATAGRAM_MAX
+
+
+def _octets(request: Request) -> int:
+    """About as long as it will be on the wire, and not shorter."""
+    lines = request.headers.lines
+    return len(request.uri_text) + len(request.body) + sum(map(len, lines)) + 2 * len(lines) + 30
 
 
 def record_route(

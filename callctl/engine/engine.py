@@ -30,6 +30,7 @@ from callctl.engine.event import (
     EngineEvent,
     LookedUp,
 )
+from callctl.engine.fault import Orphan
 from callctl.engine.forwarding import Forwarder
 from callctl.engine.proxy import Proxy
 from callctl.engine.registry import Registry
@@ -257,6 +258,9 @@ class Engine:
                     self._proxy.responded(owner, output.response, now, out)  # type: ignore[union-attr]
                 elif type(owner) is TrunkProbe:
                     self.trunks.responded(owner, output.response, now)  # type: ignore[union-attr]
+                elif type(owner) is Orphan:
+                    copy, response = output  # type: ignore[misc]
+                    self._proxy.orphan_answered(copy, owner, response, now, out)  # type: ignore[arg-type]
             else:
                 self._take_rare(output, now, out)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from callctl.cluster.event import ClusterEvent
@@ -84,4 +84,14 @@ class LookUp:
     queries: tuple[Query, ...]
 
 
-EngineAction: TypeAlias = Send | CloseFlow | Publish | SendPush | WithdrawPush | LookUp | Ignored
+@dataclass(frozen=True, slots=True)
+class FaultContained:
+    """A fault of our own ended one call or request with 500. For the log and an alarm."""
+
+    where: str  # names nobody
+    error: Exception = field(repr=False, compare=False)  # for a test or a simulation to raise
+
+
+EngineAction: TypeAlias = (
+    Send | CloseFlow | Publish | SendPush | WithdrawPush | LookUp | FaultContained | Ignored
+)

@@ -11,12 +11,15 @@ from zlib import crc32
 from callctl.call.caller_identity import CLAIMS
 from callctl.engine.address_book import AddressBook
 from sipstack.entropy import Entropy, token
+from sipstack.message.grammar import parse_number
 from sipstack.message.message import Request, Response, ensure_content_length
 from sipstack.message.uri import Uri
 from sipstack.transport.flow import Flow
 
 MAX_FORWARDS: Final = "70"  # RFC 3261 §16.6 3, where the request brought none
 COOKIE: Final = "z9hG4bK"
+
+BREADTH_MAX: Final = 60  # RFC 5393 §5.3.3
 
 
 class Forwarder:
@@ -127,3 +130,14 @@ def without_claims(response: Response) -> None:
     for key in CLAIMS:
         if headers.has(key):
             headers.remove(key)
+
+
+def breadth_of(request: Request) -> int:
+    """Into how many copies a request may still fork, whatever it asks for (RFC 5393 §5.3).
+
+    Raises: SipSyntaxError (400) if Max-Breadth is no number.
+    """
+    text = request.headers.first("max-breadth")
+    if text is None:
+        return BREADTH_MAX
+    return min(parse_number(text, 2**31 - 1, "Max-Breadth"), BREADTH_MAX)

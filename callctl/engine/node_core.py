@@ -14,6 +14,7 @@ from callctl.engine.event import (
     CpnsChanged,
     EngineAction,
     EngineEvent,
+    FaultContained,
     LookUp,
     SendPush,
     WithdrawPush,
@@ -41,7 +42,15 @@ from sipstack.transport.flow import CloseFlow, Send
 PushEvent: TypeAlias = PushAnswered | PushLost | TokenChanged | TokenFetched | TokenFetchLost
 NodeEvent: TypeAlias = EngineEvent | PushEvent
 NodeAction: TypeAlias = (
-    Send | CloseFlow | Publish | PostPush | AbandonPush | ChannelAction | LookUp | Ignored
+    Send
+    | CloseFlow
+    | Publish
+    | PostPush
+    | AbandonPush
+    | ChannelAction
+    | LookUp
+    | FaultContained
+    | Ignored
 )
 
 

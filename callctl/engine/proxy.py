@@ -5,14 +5,15 @@ Calls to a line are `callctl.engine.call_control`'s. Source: RFC 3261 §16, RFC 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from callctl.engine.context import NodeContext, Out
 from callctl.engine.delivery import Outgoing, record_route, send_copy, to_binding
 from callctl.engine.event import LookedUp, LookUp
-from callctl.engine.forwarding import returned, without_claims
+from callctl.engine.fault import Orphan, orphan
+from callctl.engine.forwarding import breadth_of, returned, without_claims
 from callctl.engine.relay import (
     AnswerBack,
     CancelRelayed,
@@ -23,14 +24,15 @@ from callctl.engine.relay import (
     RelayBranch,
 )
 from callctl.engine.route_token import DIALOG, RouteToken, tag_checksum
-from callctl.engine.trunks import Trunks
+from callctl.engine.trunks import TRUNK_END, Trunks
 from callctl.engine.unwanted_dialog import hang_up
 from callctl.registration.binding import Binding
 from sipstack.message.message import Request, Response
 from sipstack.message.response import respond
 from sipstack.stack import StackOutput
 from sipstack.timing import SECOND, DeadlineQueue, Instant
-from sipstack.transaction.machine import ServerTransaction
+from sipstack.transaction.invite_client import InviteClient
+from sipstack.transaction.machine import ClientTransaction, ServerTransaction
 from sipstack.transport.flow import Flow
 from sipstack.transport.locate import Answers, LookupsNeeded
 
@@ -173,8 +175,14 @@ class Proxy:
     ) -> None:
         """Fork a request other than INVITE to the bindings of a line."""
         targets = []
+        breadth = breadth_of(request) // len(bindings) if len(bindings) > 1 else None
+        if breadth == 0:
+            self.answer(transaction, request, 440, (), now, out)
+            return
         for binding in bindings:
-            outgoing = to_binding(self._context, request, binding, caller, flow, asserted=asserted)
+            outgoing = to_binding(
+                self._context, request, binding, caller, flow, asserted=asserted, breadth=breadth
+            )
             if outgoing is not None:
                 targets.append(outgoing)
         if not targets:
@@ -198,23 +206,31 @@ class Proxy:
 
     def responded(self, branch: RelayBranch, response: Response, now: Instant, out: Out) -> None:
         """A copy was answered."""
-        if response.status in (401, 407):  # peers of trunks challenge BYE and re-INVITE too
-            again = self._trunks.answer_challenge(branch.transaction, response, branch.answers)
-            if again is not None:
-                branch.answers += 1
-                self._take(send_copy(self._context, branch, again, now), now, out)
-                return
-        without_claims(response)
-        self._perform(branch.relay, branch.relay.responded(branch, response, now), now, out)
+        relay = branch.relay
+        try:
+            if response.status in (401, 407):  # peers of trunks challenge BYE and re-INVITE too
+                again = self._trunks.answer_challenge(branch.transaction, response, branch.answers)
+                if again is not None:
+                    branch.answers += 1
+                    self._take(send_copy(self._context, branch, again, now), now, out)
+                    return
+            without_claims(response)
+            self._perform(relay, relay.responded(branch, response, now), now, out)
+        except Exception as error:
+            self.contain(relay, error, now, out)
 
     def failed(self, branch: RelayBranch, cause: str, now: Instant, out: Out) -> None:
         """A copy was not answered, or could not be sent."""
-        if cause == "transport" and branch.fallback is not None and not branch.ended:
-            outgoing = branch.fallback()
-            if outgoing is not None:
-                self._take(send_copy(self._context, branch, outgoing, now), now, out)
-                return
-        self._perform(branch.relay, branch.relay.failed(branch, cause), now, out)
+        relay = branch.relay
+        try:
+            if cause == "transport" and branch.fallback is not None and not branch.ended:
+                outgoing = branch.fallback()
+                if outgoing is not None:
+                    self._take(send_copy(self._context, branch, outgoing, now), now, out)
+                    return
+            self._perform(relay, relay.failed(branch, cause), now, out)
+        except Exception as error:
+            self.contain(relay, error, now, out)
 
     def over(self, branch: RelayBranch) -> None:
         """The transaction of a copy has ended."""
@@ -224,7 +240,59 @@ class Proxy:
 
     def cancelled(self, relay: Relay, reason: str | None, now: Instant, out: Out) -> None:
         """The sender gave up."""
-        self._perform(relay, relay.cancelled(reason), now, out)
+        try:
+            self._perform(relay, relay.cancelled(reason), now, out)
+        except Exception as error:
+            self.contain(relay, error, now, out)
+
+    def contain(self, relay: Relay, error: Exception, now: Instant, out: Out) -> None:
+        """A fault of our own in this relay: it ends, and no other."""
+        self._deadlines.set(relay, None)
+        self.relays.pop(relay, None)
+        copies = [branch.transaction for branch in relay.branches if not branch.done]
+        self.abandon(relay.transaction, relay.request, copies, error, now, out)
+
+    def abandon(
+        self,
+        transaction: ServerTransaction,
+        request: Request,
+        copies: Sequence[ClientTransaction | None],
+        error: Exception,
+        now: Instant,
+        out: Out,
+    ) -> None:
+        """Give up a request that met a fault of our own: 500, unless it has its final answer.
+
+        Args:
+            copies: of the request, that may still be answered.
+        """
+        context = self._context
+        context.fault(error, out)
+        for copy in copies:
+            if copy is None:
+                continue
+            orphan(copy)
+            if isinstance(copy, InviteClient):
+                self._take(context.stack.cancel(copy, now), now, out)
+        transaction.owner = None
+        last = transaction.last_response
+        if last is None or last.status < 200:
+            self.answer(transaction, request, 500, (), now, out)
+
+    def orphan_answered(
+        self,
+        copy: ClientTransaction,
+        owner: Orphan,
+        response: Response,
+        now: Instant,
+        out: Out,
+    ) -> None:
+        """A phone picked up a call that has ended by a fault: let it go (I4)."""
+        if response.status < 200 or response.status > 299 or copy.request.method != "INVITE":
+            return
+        again = response.to_tag in owner.acknowledged
+        owner.acknowledged.add(response.to_tag)
+        self._take(hang_up(self._context, copy, response, now, again=again), now, out)
 
     def counts(self) -> dict[str, int]:
         """What is alive; all zero at rest (I13)."""
@@ -238,7 +306,10 @@ class Proxy:
     def advance(self, now: Instant, out: Out) -> None:
         """Fire Timer C where it is due."""
         for relay in self._deadlines.due(now):
-            self._perform(relay, relay.advance(now), now, out)
+            try:
+                self._perform(relay, relay.advance(now), now, out)
+            except Exception as error:
+                self.contain(relay, error, now, out)
 
     def next_deadline(self) -> Instant | None:
         """The earliest Timer C."""
@@ -289,6 +360,8 @@ class Proxy:
         if token is not None and token.kind == DIALOG:
             from_caller = token.caller_tag == tag_checksum(request.from_tag)
             end = token.callee if from_caller else token.caller
+            if end.startswith(TRUNK_END):
+                end = ""  # a peer: its Contact or its own Route says where it is
         next_hop: Flow | LookupsNeeded | None = None
         if request.headers.has("route"):
             if token is None:
@@ -304,6 +377,8 @@ class Proxy:
             return []
         if isinstance(next_hop, LookupsNeeded):
             return next_hop
+        if token is not None and not self._trunks.open_to(next_hop, token):
+            return []  # to the peer of a trunk, in a dialog with somebody else
         return [Outgoing(self._copy(request, request.uri_text, flow, next_hop), next_hop)]
 
     def _to_end(self, request: Request, end: str, flow: Flow, now: Instant) -> list[Outgoing]:

@@ -34,6 +34,8 @@ from sipstack.transport.flow import Flow
 INTERNAL: Final = (*CLAIMS, "x-push-call-uuid")
 """Headers that do not leave the cluster: claims of its clients, and what is for its own phones."""
 
+TRUNK_END: Final = "t"  # begins the end of a dialog that is the peer of a trunk
+
 ANSWERS_MAX: Final = 2
 """Challenges answered for one request: the first, and one that says its nonce was stale."""
 
@@ -140,7 +142,7 @@ class Trunks:
 
 def trunk_end(index: int) -> str:
     """The end of a dialog that the peer of a trunk is, by the trunk's place in the file."""
-    return f"t{index}"
+    return f"{TRUNK_END}{index}"
 
 
 def to_trunk(

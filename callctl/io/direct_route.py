@@ -94,7 +94,7 @@ def _route(
     if direct.apns is not None:
         if key is None:
             raise ValueError("direct pushes to APNs need a signing key")
-        apns = ApnsSettings(direct.apns.url, key.team_id, direct.apns.bundle_id), key
+        apns = ApnsSettings(direct.apns.url, direct.apns.bundle_id), key
         sandbox_url = direct.apns.sandbox_url
     if direct.fcm is not None:
         if account is None:

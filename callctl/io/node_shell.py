@@ -14,7 +14,13 @@ from anyio.abc import TaskGroup, TaskStatus
 from callctl.cluster.event import ClusterEvent
 from callctl.cluster.membership import Publish
 from callctl.engine.engine import Engine
-from callctl.engine.event import ClusterEventReceived, CpnsChanged, LookedUp, LookUp
+from callctl.engine.event import (
+    ClusterEventReceived,
+    CpnsChanged,
+    FaultContained,
+    LookedUp,
+    LookUp,
+)
 from callctl.engine.node_core import NodeAction, NodeCore, NodeEvent
 from callctl.io.bus import Bus
 from callctl.io.direct_route import DirectRoute
@@ -256,6 +262,9 @@ class NodeShell:
             case LookUp():
                 if self._tasks is not None:
                     self._tasks.start_soon(self._look_up, action)
+            case FaultContained(where, error):
+                what = f"{self.name}: a fault ended one call or request, {where}"
+                self._loop.call_exception_handler({"message": what, "exception": error})
             case Ignored():
                 pass  # the engine has counted it
 

@@ -52,8 +52,6 @@ class Outgoing:
     target: str = field(repr=False)  # device token
     channel: Channel
     topic: str | None  # app identifier that the client gave
-    managed: bool  # False: a standard client, RFC 8599
-    one_token: bool  # the client gave one token for calls and messages
     payload: Mapping[str, str] = field(repr=False)  # sealed, or content-free
     call: bool  # high priority (CALL-12, PUSH-04)
     collapse_id: str | None

@@ -51,8 +51,6 @@ def outgoing_push(
         target=target,
         channel=channel,
         topic=binding.topic,
-        managed=binding.managed,
-        one_token=binding.voip_token == binding.message_token,
         payload=payload,
         call=call,
         collapse_id=collapse_id(intent.call_uuid, target) if replaces else None,

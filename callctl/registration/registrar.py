@@ -287,7 +287,8 @@ class Registrar:
             expires_at=Instant(now + wish.expires_s * SECOND),
             outbound=outbound,
             gruu=gruu,
-            stamp=stamp,
+            # Later than what it replaces, also if the clock of another node was ahead of ours.
+            stamp=stamp if old is None else max(stamp, (Instant(old.stamp[0] + 1), stamp[1])),
         )
 
     def _leads_here(self, binding: Binding, contact: Uri) -> bool:

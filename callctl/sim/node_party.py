@@ -14,6 +14,7 @@ from callctl.engine.event import (
     CpnsChanged,
     DeviceSignedIn,
     DeviceSignedOut,
+    FaultContained,
     LookedUp,
     LookUp,
 )
@@ -225,5 +226,7 @@ class NodeParty(Party):
                 answers = tuple((query, ()) for query in action.queries)
                 looked_up = (self.life, LookedUp(action.lookup_id, answers))
                 self.world.plan(self.world.now, self.hear, looked_up)
+            elif isinstance(action, FaultContained):
+                raise action.error  # a node would go on; a simulation is there to find it
             elif isinstance(action, Ignored):
                 self._watch.ignored(self, action.reason, action.detail)

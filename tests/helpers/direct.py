@@ -42,7 +42,7 @@ TEAM_ID = "TEAM123456"
 BUNDLE_ID = "org.callctl.phone"
 PROJECT_ID = "callctl-phone"
 SIGNING_KEY = SigningKey.make(CountedEntropy(), "KEY1234567", TEAM_ID)
-APNS_SETTINGS = ApnsSettings(APNS_URL, TEAM_ID, BUNDLE_ID)
+APNS_SETTINGS = ApnsSettings(APNS_URL, BUNDLE_ID)
 
 ROBOT = replace(
     KEYLESS,

@@ -14,6 +14,7 @@ from callctl.engine.event import (
     ClusterEventReceived,
     DeviceSignedIn,
     EngineAction,
+    FaultContained,
     LookUp,
     SendPush,
 )
@@ -68,6 +69,8 @@ class EngineRig:
     sent: list[Sent] = field(default_factory=list)
     pushes: list[PushIntent] = field(default_factory=list)
     lookups: list[LookUp] = field(default_factory=list)
+    faults: list[FaultContained] | None = None
+    """Faults of the nodes that were contained; None where a test expects none: they are raised."""
     cut: set[str] = field(default_factory=set)
     """Nodes that neither hear nor reach the others."""
 
@@ -156,6 +159,10 @@ class EngineRig:
                 self.pushes.append(action.intent)
             elif isinstance(action, LookUp):
                 self.lookups.append(action)
+            elif isinstance(action, FaultContained):
+                if self.faults is None:
+                    raise action.error
+                self.faults.append(action)
 
     def _deliver(self, name: str, send: Send) -> None:
         if send.data.startswith(b"\r\n"):

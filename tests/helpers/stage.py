@@ -55,7 +55,7 @@ STREAM: Final = "TCP"  # over datagrams Timer D keeps a failed INVITE for 32 s, 
 PEER_HOST: Final = "127.0.0.2"
 
 SCALED: Final = ServiceParameters(
-    ring_back_s=1, drop_s=2, t1_ms=25, t2_ms=100, t4_ms=125, heartbeat_ms=50, node_suspect_ms=400
+    ring_back_s=1, drop_s=2, t1_ms=20, t2_ms=80, t4_ms=100, heartbeat_ms=50, node_suspect_ms=400
 )
 """5 s and 13 s as 1 s and 2 s; SIP timers that let a call come to rest in seconds."""
 
@@ -316,7 +316,7 @@ async def peer(
         transport=STREAM,
         display_name=name,
         answer=answer,
-        timers=TimerValues(t1_ns=25 * MS, t2_ns=100 * MS, t4_ns=125 * MS),
+        timers=TimerValues(t1_ns=20 * MS, t2_ns=80 * MS, t4_ns=100 * MS),
     )
     heard: list[UserAgentEvent] = []
     shell = AgentShell(

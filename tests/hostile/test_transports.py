@@ -199,17 +199,16 @@ async def test_invite_as_large_as_a_datagram_can_be_is_passed_on_whole() -> None
 
 
 async def test_invite_that_fits_no_datagram_any_more_with_our_via_is_answered() -> None:
-    """26, where the phone has nothing but a UDP port: the caller must not hang for ever."""
+    """26, where the phone has nothing but a UDP port: it cannot be sent, now or later."""
     async with running(cluster()) as shell, udp() as phone, udp() as caller:
         phone.send(register(phone.port), port_of(shell))
         await phone.until(1)
         head = len(text("INVITE", caller.port, body=b"x" * 60_000)) - 60_000
         caller.send(text("INVITE", caller.port, body=b"x" * (LARGEST - head)), port_of(shell))
         await caller.until(2)
-        assert caller.statuses == [100, 408]  # after Timer B, which is 1.28 s here
-        assert node_of(shell).counts()["datagrams_not_sent"] > 0
+        assert caller.statuses == [100, 513]
         caller.send(text("OPTIONS", caller.port, user="", branch="alive"), port_of(shell))
-        await eventually(lambda: 200 in caller.statuses, within_s=0.1)
+        await eventually(lambda: 200 in caller.statuses)
 
 
 async def call_over_udp(port: int, caller: Datagrams, phone: Datagrams) -> Request:

@@ -41,7 +41,6 @@ async def test_reliable_ringing_and_its_prack_pass_between_two_sipp(
             assert ended.ok, (ended.errors, ended.messages)
         seen = [rung.what for rung in film.rungs]
         assert (seen.count("180"), seen.count("PRACK")) == (2, 2)  # to the node, and on from it
-        await here.at_rest()
 
 
 @pytest.mark.needs("linphone-daemon")

@@ -133,7 +133,6 @@ async def test_a_call_goes_out_over_the_trunk_and_its_challenge_is_answered(
         assert len(here.stories()) == 1
 
 
-@pytest.mark.req("CID-09")
 async def test_a_call_from_the_trunk_wakes_the_iphone_and_shows_who_the_network_says_it_is(
     site: Site,
 ) -> None:

@@ -71,4 +71,3 @@ async def test_twinkle_calls_a_sleeping_iphone_and_holds_and_retrieves(
             await client.hang_up()
             assert (await phone.until(CallEnded)).cause is EndCause.REMOTE_HUNG_UP
         here.assert_clouds_know_nobody()
-        await here.at_rest()

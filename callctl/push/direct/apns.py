@@ -1,12 +1,11 @@
 """The channel straight to APNs: the provider API of Apple.
 
 Source: OP-12, OP-13, OP-20; Apple, "Sending notification requests to APNs" and "Handling
-notification responses from APNs"; RFC 8599 §10.1 for the parameters of standard clients.
+notification responses from APNs".
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -39,8 +38,6 @@ INVALID_TARGETS: Final = frozenset({"BadDeviceToken", "DeviceTokenNotForTopic"})
 EXPIRED_TARGETS: Final = frozenset({"Unregistered", "ExpiredToken"})
 """Words of APNs for a token that no push reaches any more (OP-20)."""
 
-_TEAM_ID: Final = re.compile(r"[A-Z0-9]{10}\.", re.ASCII)
-_SERVICES: Final = ("voip", "remote")
 _VISIBLE: Final = {"alert": {"loc-key": "PUSH"}, "sound": "default", "mutable-content": 1}
 
 
@@ -83,32 +80,11 @@ def apns_request(
     return ApnsRequest(f"/3/device/{target}", headers, msgspec.json.encode(body))
 
 
-def apns_app(param: str | None, team_id: str, bundle_id: str) -> tuple[str, frozenset[str]]:
-    """Bundle id and services ("voip", "remote") that a `pn-param` names.
-
-    It is the team id and the topic with a dot between them, and may name the services behind that,
-    as in `ABCDE12345.org.example.phone.remote&voip`. Without one, the bundle id is `bundle_id`.
-    """
-    if not param:
-        return bundle_id, frozenset()
-    topic, *services = param.split("&")
-    if topic.startswith(f"{team_id}."):
-        topic = topic[len(team_id) + 1 :]
-    elif _TEAM_ID.match(topic):
-        topic = topic[11:]
-    for service in _SERVICES:
-        if topic.endswith(f".{service}"):
-            topic = topic.removesuffix(f".{service}")
-            services.append(service)
-    return topic or bundle_id, frozenset(services)
-
-
 @dataclass(frozen=True, slots=True)
 class ApnsSettings:
     """Where APNs is, and whose app it serves."""
 
     url: str  # of the provider API, without a path
-    team_id: str
     bundle_id: str  # of the app, where the client does not say
 
 
@@ -136,15 +112,10 @@ class DirectApns:
     def post(self, push: Outgoing, now: Instant) -> PostPush:
         """The request."""
         settings, now_unix_s = self._settings, unix_s(self._unix_ms_at_zero, now)
-        bundle_id, services = apns_app(push.topic, settings.team_id, settings.bundle_id)
-        voip = push.channel is not Channel.MESSAGE
-        if voip and push.one_token and not push.managed:
-            # A standard client with one token: what that is good for stands in pn-param alone.
-            voip = "voip" in services
         made = apns_request(
-            "voip" if voip else "alert",
+            "alert" if push.channel is Channel.MESSAGE else "voip",
             push.target,
-            bundle_id=bundle_id,
+            bundle_id=(push.topic or settings.bundle_id).removesuffix(VOIP_SUFFIX),
             bearer=self._tokens.bearer(now_unix_s),
             high=push.call,
             expires_unix_s=now_unix_s + push.ttl_s if push.ttl_s else 0,

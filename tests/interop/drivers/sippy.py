@@ -1,7 +1,7 @@
 """sippy, a back-to-back user agent in Python: in front of a node, or as a gateway behind it.
 
-In front it is its own `b2bua_simple`: REGISTER passes it (no Path is added), and calls if the node
-asks for no password, because it loses the challenge. Behind it is programs/sippy_gateway.py.
+In front it is its own `b2bua_simple`: REGISTER passes it, with a Path, and calls if the node asks
+for no password, because it loses the challenge. Behind it is programs/sippy_gateway.py.
 """
 
 from __future__ import annotations

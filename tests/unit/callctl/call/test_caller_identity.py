@@ -80,6 +80,29 @@ def test_a_caller_from_inside_is_shown_as_the_line_is_configured(
     assert caller_identity(call(DESK), cluster_of(line)) == shown
 
 
+@pytest.mark.parametrize(
+    ("release", "number"),
+    [
+        ("11.5(1)SU8", "1001"),
+        ("12.5(1)SU2", "1001"),
+        ("12.5(1)SU3", "+49305550001"),
+        ("14SU3", "+49305550001"),
+        ("15", "+49305550001"),
+    ],
+)
+@pytest.mark.req("CID-04")
+def test_a_release_without_external_presentation_shows_the_line_itself(
+    release: str, number: str
+) -> None:
+    line = Line("1001", "Front Desk", LAB)
+    hidden = Line("1001", "Front Desk", ExternalPresentation("", "", anonymous=True))
+    cluster = make_cluster(devices=[softphone("1001")], lines=[line], release=release)
+    assert caller_identity(call(DESK), cluster).number == number
+    # Who is to be nobody is not shown for all that.
+    cluster = make_cluster(devices=[softphone("1001")], lines=[hidden], release=release)
+    assert caller_identity(call(DESK), cluster) is HIDDEN
+
+
 @pytest.mark.req("OP-16")
 def test_what_is_configured_nearest_to_the_way_out_comes_first() -> None:
     """OP-16: trunk, SIP profile, directory number."""

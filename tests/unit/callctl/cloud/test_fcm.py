@@ -88,7 +88,7 @@ def test_good_message_is_named_and_delivered() -> None:
         (request({**GOOD, "android": {"ttl": 13}}), 400, "INVALID_ARGUMENT", "INVALID_ARGUMENT"),
         (request({**GOOD, "text": "hi"}), 400, "INVALID_ARGUMENT", "INVALID_ARGUMENT"),
         (
-            request({**GOOD, "android": {"urgent": True}}),
+            request({**GOOD, "android": {"x": 1}}),
             400,
             "INVALID_ARGUMENT",
             "INVALID_ARGUMENT",

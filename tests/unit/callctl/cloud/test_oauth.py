@@ -105,7 +105,7 @@ def test_revoked_token_is_good_no_more() -> None:
         (form(assertion=assertion()) + b"&assertion=x", "invalid_request"),
         (b"\xff", "invalid_request"),
         (b"x" * 20_000, "invalid_request"),
-        (b"", "invalid_request"),
+        (b"", "unsupported_grant_type"),
     ],
 )
 def test_each_request_that_gets_no_token(body: bytes, error: str) -> None:

@@ -26,11 +26,11 @@ _branches = iter(range(1, 10_000))
 
 
 def rig_of(trunk: SipTrunk = PSTN, **parameters: object) -> EngineRig:
-    """1001 may call, 2001 is registered, 3001 asleep, 5000 hunts to 2001, 0... leads outside."""
+    """1001 may call, 2001 is registered, 3001 asleep; 5000, 5001 hunt to them; 0... is outside."""
     cluster = make_cluster(
         devices=[softphone("1001"), softphone("2001"), iphone("3001")],
         lines=[Line("1001", "Front Desk")],
-        hunt_pilots=[HuntPilot("5000", ("2001",))],
+        hunt_pilots=[HuntPilot("5000", ("2001",)), HuntPilot("5001", ("3001",))],
         trunks=[trunk, OTHER],
         route_patterns=[RoutePattern("0!", (trunk.name,)), RoutePattern("9!", ("other",))],
         parameters=ServiceParameters(**parameters),  # type: ignore[arg-type]
@@ -124,7 +124,11 @@ def test_the_peer_of_a_trunk_calls_a_line_without_password_and_under_its_own_nam
 
 @pytest.mark.req("CALL-20")
 def test_the_peer_of_a_trunk_calls_a_hunt_pilot() -> None:
-    assert len(copies(from_peer(rig_of(), request("sip:5000@lab.example", sender=OUTSIDE)))) == 1
+    rig = rig_of()
+    assert len(copies(from_peer(rig, request("sip:5000@lab.example", sender=OUTSIDE)))) == 1
+    from_peer(rig, request("sip:5001@lab.example", sender=OUTSIDE))
+    content = rig.pushes[0].content
+    assert (content.hunt_pilot_dn, content.display_number) == ("5001", "+49301112")
 
 
 @pytest.mark.req("CID-09", "OP-16")

@@ -388,3 +388,81 @@ def test_who_answered_is_told_by_a_trusted_peer_alone(trusted: bool) -> None:
     [copy] = copies(feed(rig, request(DIALLED)))
     [back] = answer(rig, copy, 200, ("P-Asserted-Identity", "<sip:+4930777@pstn.example>"))
     assert back.message.headers.has("p-asserted-identity") == trusted
+
+
+SPARE_PEER = "192.0.2.95:5060"
+OUTSIDE = '"Harbour Office" <sip:+49301112@pstn.example>'
+
+
+@pytest.mark.parametrize("method", ["INVITE", "REFER", "MESSAGE"])
+@pytest.mark.parametrize("second_route", ["", ", <sip:192.0.2.90:5060;lr>"])
+@pytest.mark.parametrize("tag", ["a1", "zz"])
+def test_who_had_a_call_through_us_cannot_go_on_from_it_to_a_trunk(
+    method: str, second_route: str, tag: str
+) -> None:
+    """Our Route of one dialog is no ticket to numbers outside, least of all with our password."""
+    rig = rig_of()
+    invite = request("sip:2001@lab.example", sender=OUTSIDE, via=SPARE_PEER)
+    [copy] = copies(feed(rig, invite, SPARE_PEER))
+    [ok] = answer(rig, copy, 200)
+    assert isinstance(ok.message, Response)
+    [route] = ok.message.record_routes
+    text = request(
+        "sip:+49900@192.0.2.90:5060",
+        f"Route: {route}{second_route}",
+        method=method,
+        sender=OUTSIDE,
+        via=SPARE_PEER,
+        tag="bogus",
+        cseq=2,
+    ).replace(";tag=a1", f";tag={tag}")
+    sent = feed(rig, text, SPARE_PEER)
+    assert "192.0.2.90" not in [it.flow.remote_host for it in sent]
+
+
+def test_a_call_that_came_over_a_trunk_is_ended_there_from_inside() -> None:
+    rig = rig_of()
+    invite = request("sip:2001@lab.example", sender=OUTSIDE, via=SPARE_PEER)
+    [copy] = copies(feed(rig, invite, SPARE_PEER))
+    [ok] = answer(rig, copy, 200)
+    assert isinstance(ok.message, Response)
+    [route] = ok.message.record_routes
+    bye = request(
+        f"sip:1001@{SPARE_PEER}",
+        f"Route: {route}",
+        method="BYE",
+        sender="<sip:2001@lab.example>",
+        via=PHONE,
+        tag="a1",
+    ).replace(";tag=a1\nTo", ";tag=b1\nTo")
+    [back] = copies(feed(rig, bye, PHONE), "BYE")
+    assert back.flow.remote_host == "192.0.2.95"
+
+
+@pytest.mark.xfail(reason="TR2: an end that is gone is dialled by the Request-URI", strict=True)
+def test_a_dialog_whose_phone_is_gone_leads_to_no_trunk() -> None:
+    rig = rig_of()
+    invite = request("sip:2001@lab.example", sender=OUTSIDE, via=SPARE_PEER)
+    [copy] = copies(feed(rig, invite, SPARE_PEER))
+    [ok] = answer(rig, copy, 200)
+    assert isinstance(ok.message, Response)
+    [route] = ok.message.record_routes
+    leaves = request(
+        "sip:lab.example",
+        "Expires: 0",
+        method="REGISTER",
+        sender="<sip:2001@lab.example>",
+        via=PHONE,
+        cseq=9,
+    ).replace("<sip:lab.example>\n", "<sip:2001@lab.example>\n")
+    assert statuses(feed(rig, leaves.replace("sip:1001@", "sip:2001@"), PHONE)) == [200]
+    onward = request(
+        "sip:+49900@192.0.2.90:5060",
+        f"Route: {route}",
+        sender=OUTSIDE,
+        via=SPARE_PEER,
+        tag="bogus",
+        cseq=2,
+    )
+    sent = feed(rig, onward, SPARE_PEER)
+    assert "192.0.2.90" not in [it.flow.remote_host for it in sent]

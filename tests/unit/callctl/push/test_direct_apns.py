@@ -12,12 +12,11 @@ from callctl.cloud.apns import Apns
 from callctl.cloud.delivery import Deliver, DeviceAttached
 from callctl.cloud.http import HttpRequest, RequestReceived, SendAnswer
 from callctl.cloud.provider_token import ProviderTokenVerifier
-from callctl.push.direct.apns import apns_app
 from callctl.push.events import Outcome, PostPush, PushAnswered, PushOutcome
 from callctl.push.kind import PushKind
 from callctl.push.reader import read_push
 from callctl.registration.push_binding import PushBinding
-from helpers.direct import APNS_URL, BUNDLE_ID, SIGNING_KEY, TEAM_ID, UNIX_S, DirectService
+from helpers.direct import APNS_URL, BUNDLE_ID, SIGNING_KEY, UNIX_S, DirectService
 from helpers.pushes import (
     CHINA,
     IOS_12,
@@ -115,44 +114,12 @@ def test_custom_region_phone_gets_an_alert_that_the_next_one_replaces() -> None:
     assert msgspec.json.decode(rings.body)["aps"]["alert"] == {"loc-key": "PUSH"}
 
 
-@pytest.mark.parametrize(
-    ("param", "expected"),
-    [
-        (None, (BUNDLE_ID, set())),
-        ("org.example.phone", ("org.example.phone", set())),
-        (f"{TEAM_ID}.org.example.phone", ("org.example.phone", set())),
-        ("ABCDE12345.org.example.phone.voip", ("org.example.phone", {"voip"})),
-        ("ABCDE12345.org.example.phone.remote", ("org.example.phone", {"remote"})),
-        ("ABCDE12345.org.example.phone.remote&voip", ("org.example.phone", {"remote", "voip"})),
-        ("ABCDE12345.org.example.phone&voip", ("org.example.phone", {"voip"})),
-        ("short.org.phone", ("short.org.phone", set())),
-        ("ABCDE12345.", (BUNDLE_ID, set())),
-        ("&", (BUNDLE_ID, {""})),
-    ],
-)
-def test_pn_param_names_team_bundle_and_services(
-    param: str | None, expected: tuple[str, set[str]]
-) -> None:
-    """RFC 8599 §10.1, and how Linphone writes it."""
-    assert apns_app(param, TEAM_ID, BUNDLE_ID) == expected
-
-
-@pytest.mark.parametrize(
-    ("param", "message_token", "push_type", "topic"),
-    [
-        # Linphone: both tokens, both services.
-        ("ABCDE12345.org.example.phone.remote&voip", "bb" * 32, "voip", "org.example.phone.voip"),
-        # One token that pn-param calls a VoIP one, or does not.
-        ("ABCDE12345.org.example.phone.voip", VOIP_TOKEN, "voip", "org.example.phone.voip"),
-        ("ABCDE12345.org.example.phone", VOIP_TOKEN, "alert", "org.example.phone"),
-    ],
-)
-def test_standard_phone_gets_the_push_type_that_its_parameters_ask_for(
-    param: str, message_token: str, push_type: str, topic: str
-) -> None:
-    headers = dict(sent(replace(KEYLESS, topic=param, message_token=message_token)).headers)
-    assert (headers["apns-push-type"], headers["apns-topic"]) == (push_type, topic)
-    assert headers["apns-priority"] == "10"
+@pytest.mark.parametrize("topic", ["org.example.phone", "org.example.phone.voip"])
+def test_app_that_the_client_names_is_pushed_to_by_its_bundle_id(topic: str) -> None:
+    headers = dict(sent(replace(KEYLESS, topic=topic)).headers)
+    assert headers["apns-topic"] == "org.example.phone.voip"
+    china = replace(CHINA, topic=topic)
+    assert dict(sent(china).headers)["apns-topic"] == "org.example.phone"
 
 
 def test_provider_token_is_renewed_while_calls_go_on() -> None:

@@ -9,6 +9,7 @@ from callctl.model.device import ClientType
 from callctl.model.service_parameter import ServiceParameters
 from helpers.engine_rig import EngineRig, Sent, authorization
 from sipstack.message.message import Response
+from sipstack.timing import MS, Instant
 
 PEER = "192.0.2.60:5060"
 
@@ -259,6 +260,22 @@ def test_no_cluster_event_brings_back_a_contact_that_was_removed(rig: EngineRig)
     table = rig.engines["ucm2"].bindings
     assert table.store(binding) is False
     assert table.of_dn("2001", rig.now) == ()
+
+
+@pytest.mark.parametrize(("node", "behind_ms"), [("ucm1", 0), ("ucm2", 500)])
+def test_newer_register_is_the_one_that_counts_though_its_node_has_a_late_clock(
+    rig: EngineRig, node: str, behind_ms: int
+) -> None:
+    """I12. Also in one and the same instant, which only virtual time knows."""
+    rig.run_to(10_000)
+    instance = ';+sip.instance="<urn:uuid:1>"'
+    put(rig, f"Contact: <sip:a@192.0.2.60>{instance}")
+    rig.now = Instant(rig.now - behind_ms * MS)
+    answered = put(rig, f"Contact: <sip:a@192.0.2.99>{instance}", cseq=2, node=node)
+    assert [value.partition(">")[0] for value in contacts(answered)] == ["<sip:a@192.0.2.99"]
+    for engine in rig.engines.values():
+        (binding,) = engine.bindings.of_dn("2001", rig.now)
+        assert (binding.node, binding.contact) == (node, "sip:a@192.0.2.99")
 
 
 @pytest.fixture
