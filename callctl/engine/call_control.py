@@ -368,7 +368,7 @@ class CallControl:
             return None
         cluster = self._context.cluster
         node = cluster.nodes[name]
-        listener = node.listener("TLS") or node.listener("TCP") or node.listeners[0]
+        listener = node.listener("TLS") or node.listener("TCP") or node.dialled
         return ActiveNode(
             fqdn=node.fqdn,
             ip=listener.host,

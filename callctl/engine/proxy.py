@@ -368,7 +368,7 @@ class Proxy:
                 return []  # a Route of a stranger, and no word of ours: not through us
             next_hop = context.locate(request.routes[0].uri, answers)
         elif end:
-            return self._to_end(request, end, flow, now)
+            return self._to_end(request, token, end, flow, now)
         elif context.book.names_us(request.uri):
             return self._to_line(request, flow, now)
         elif token is not None:
@@ -381,7 +381,9 @@ class Proxy:
             return []  # to the peer of a trunk, in a dialog with somebody else
         return [Outgoing(self._copy(request, request.uri_text, flow, next_hop), next_hop)]
 
-    def _to_end(self, request: Request, end: str, flow: Flow, now: Instant) -> list[Outgoing]:
+    def _to_end(
+        self, request: Request, token: RouteToken | None, end: str, flow: Flow, now: Instant
+    ) -> list[Outgoing]:
         """Send to an end named by our own token: a binding, a connection, or a peer behind NAT."""
         context = self._context
         if end[0] == "b":
@@ -399,7 +401,7 @@ class Proxy:
         else:
             host, _, port = end.partition(".")[2].rpartition(".")
             target = context.book.flow_towards(host.replace("_", ":"), int(port), "UDP")
-        if target is None:
+        if target is None or (token is not None and not self._trunks.open_to(target, token)):
             return []
         return [Outgoing(self._copy(request, request.uri_text, flow, target), target)]
 

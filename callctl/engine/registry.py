@@ -20,7 +20,7 @@ from callctl.cluster.membership import Publish
 from callctl.engine.call_control import CallControl
 from callctl.engine.context import NodeContext, Out
 from callctl.engine.proxy import Proxy
-from callctl.registration.push_binding import PushBinding
+from callctl.registration.push_binding import PushBinding, stamp_after
 from callctl.registration.registrar import Refused, Registrar
 from sipstack.message.message import Request
 from sipstack.timing import Instant
@@ -56,7 +56,7 @@ class Registry:
             answer(transaction, request, outcome.status, outcome.headers, now, out)
             return
         for binding in outcome.removed:
-            stamp = (now, context.name)
+            stamp = stamp_after(binding.stamp, now, context.name)
             context.table.remove(binding.binding_id, stamp)
             out.append(Publish(BindingRemoved(binding.binding_id, stamp)))
         for binding in outcome.stored:
@@ -75,7 +75,8 @@ class Registry:
         """A connection is gone: its contacts stay, but cannot be reached over it."""
         table = self._context.table
         for binding in table.on_connection(flow.connection):
-            changed = binding.without_flow((now, self._context.name))
+            stamp = stamp_after(binding.stamp, now, self._context.name)
+            changed = binding.without_flow(stamp)
             if table.store(changed):
                 out.append(Publish(BindingStored(changed, fresh=False)))
 
@@ -88,13 +89,17 @@ class Registry:
         device = self._context.cluster.devices.get(push_binding.device_name)
         if device is not None and device.custom_region and not push_binding.custom_region:
             push_binding = replace(push_binding, custom_region=True)
+        known = self._context.push_bindings.stamp_of(push_binding.device_name)
+        stamp = stamp_after(known, push_binding.stamp[0], self._context.name)
+        push_binding = replace(push_binding, stamp=stamp)
         if self._context.push_bindings.store(push_binding):
             out.append(Publish(PushBindingStored(push_binding)))
 
     def remove_push(self, device_name: str, now: Instant, out: Out) -> None:
         """No push reaches this device until its client signs in again."""
-        stamp = (now, self._context.name)
-        if self._context.push_bindings.remove(device_name, stamp):
+        push_bindings = self._context.push_bindings
+        stamp = stamp_after(push_bindings.stamp_of(device_name), now, self._context.name)
+        if push_bindings.remove(device_name, stamp):
             out.append(Publish(PushBindingRemoved(device_name, stamp)))
 
     def learn(self, event: ClusterEvent, now: Instant, out: Out) -> None:

@@ -101,9 +101,9 @@ def safe_text(text: str, octets_max: int) -> str:
         text = text.translate(_UNSAFE)
     text = text.strip()
     if text.isascii():
-        return text[:octets_max]
+        return text[:octets_max].rstrip()
     raw = text.encode()
-    return text if len(raw) <= octets_max else raw[:octets_max].decode(errors="ignore")
+    return text if len(raw) <= octets_max else raw[:octets_max].decode(errors="ignore").rstrip()
 
 
 def _put(fields: dict[str, Any], name: str, text: str | None, octets_max: int) -> None:

@@ -12,6 +12,15 @@ Stamp = tuple[Instant, str]
 """When and at which node a record was written. The newest wins where two nodes differ (I12)."""
 
 
+def stamp_after(known: Stamp | None, now: Instant, node: str) -> Stamp:
+    """A stamp for what is written now, newer than `known` even if this node's clock is behind.
+
+    What was answered 200 may not be dropped because another node has a faster clock (I12).
+    """
+    stamp = (now, node)
+    return stamp if known is None else max(stamp, (Instant(known[0] + 1), node))
+
+
 @dataclass(frozen=True, slots=True)
 class PushBinding:
     """What is needed to push to one device, as its client last gave it.
@@ -79,6 +88,13 @@ class PushBindingTable:
         if self._gone.get(device_name, stamp) <= stamp:
             self._gone[device_name] = stamp
         return self._by_device.pop(device_name, None) is not None
+
+    def stamp_of(self, device_name: str) -> Stamp | None:
+        """When a device last signed in or out; None if neither is known."""
+        known = self._by_device.get(device_name)
+        stamps = [known.stamp] if known is not None else []
+        gone = self._gone.get(device_name)
+        return max([*stamps, gone] if gone is not None else stamps, default=None)
 
     def removals(self) -> tuple[tuple[str, Stamp], ...]:
         """Devices that have signed out, and when: for a node that was away."""

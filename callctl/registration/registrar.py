@@ -17,7 +17,7 @@ from callctl.registration.binding import (
     BindingTable,
     binding_key,
 )
-from callctl.registration.push_binding import PushBinding, Stamp
+from callctl.registration.push_binding import PushBinding, Stamp, stamp_after
 from sipstack.entropy import Entropy, token
 from sipstack.errors import SipSyntaxError
 from sipstack.message.instance import instance_of, reg_id_of
@@ -288,7 +288,7 @@ class Registrar:
             outbound=outbound,
             gruu=gruu,
             # Later than what it replaces, also if the clock of another node was ahead of ours.
-            stamp=stamp if old is None else max(stamp, (Instant(old.stamp[0] + 1), stamp[1])),
+            stamp=stamp_after(None if old is None else old.stamp, *stamp),
         )
 
     def _leads_here(self, binding: Binding, contact: Uri) -> bool:

@@ -95,7 +95,16 @@ class StreamConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self.flow is not None and not self._reason:
             self.heard_at = self._all.loop.time()
-            self._all.on_event(BytesReceived(self.flow, data))
+            self._hear(self.flow, data)
+
+    def _hear(self, flow: Flow, data: bytes) -> None:
+        try:
+            self._all.on_event(BytesReceived(flow, data))
+        except Exception as error:
+            # One message must not cost the others that share its connection.
+            self._all.loop.call_exception_handler(
+                {"message": "what came over a stream could not be processed", "exception": error}
+            )
 
     def send(self, data: bytes) -> None:
         """Write one message. One that is closing takes none: its end is reported soon."""

@@ -21,7 +21,7 @@ from websockets.uri import parse_uri
 
 from sipstack.io.stream import StreamConnection
 from sipstack.limits import WEBSOCKET_MESSAGE_OCTETS_MAX
-from sipstack.transport.flow import BytesReceived, Flow
+from sipstack.transport.flow import Flow
 from sipstack.transport.websocket import (
     SUBPROTOCOL,
     FrameKind,
@@ -154,7 +154,7 @@ class WebSocketConnection(StreamConnection):
             self._failure = message.reason
             self._protocol.fail(message.code, message.reason)
         elif message is not None:
-            self._all.on_event(BytesReceived(flow, message))
+            self._hear(flow, message)
 
     def _flush(self) -> None:
         """Put on the wire what the protocol wants to say; an empty piece is the end of it."""

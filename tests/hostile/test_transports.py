@@ -274,7 +274,6 @@ async def test_answer_to_a_former_life_of_a_node_is_nobodys() -> None:
         assert [status for status in caller.statuses if status > 200] == []
 
 
-@pytest.mark.xfail(strict=True, reason="a fault ends the stream connection that it came by")
 async def test_fault_over_one_message_does_not_cost_the_connection_it_came_by() -> None:
     """Last resort behind `test_fault_containment.py`: other calls share a connection of two nodes.
     For datagrams it is so already.

@@ -1,24 +1,26 @@
 """What real clients taught, as literal messages in their spelling. No client is needed here.
 
-Lesson -> what holds it, beside what the calls of this folder show with the clients themselves:
+Lesson -> the tests that hold it, here and with the clients themselves:
 
  1 one MD5 challenge, qop=auth       test_lessons_digest.py; registration/test_register.py
  2 credentials as clients write them, nonce count, a nonce used again unasked
-                                     test_lessons_digest.py
+                                     test_lessons_digest.py; test_linphone.py
  3 challenge code 401                test_lessons_digest.py; test_lessons_on_sockets.py
  4 GRUU as Contact                   test_lessons_on_sockets.py; engine/test_requests.py
  5 own URI by host and port          here; engine/test_requests.py
- 6 live flow first, else Contact     test_lessons_on_sockets.py
+ 6 live flow first, else Contact     test_lessons_on_sockets.py; test_lessons_calls.py
  7 keep-alives                       test_lessons_on_sockets.py; sipstack/test_stack.py
- 8 forms of Contact                  here; registration/test_register.py
- 9 linphone's spelling               here
-11 order of Record-Route parameters  engine/test_requests.py
-   PySIPio's REGISTER                here
+ 8 forms of Contact                  here; registration/test_register.py; test_browsers.py
+ 9 linphone's spelling               here; test_linphone.py
+10 deflated message/imdn+xml         test_lessons_calls.py; test_linphone.py
+11 PySIPio and sippy                 here; test_lessons_calls.py; test_sippy.py
+   order of Record-Route parameters  engine/test_requests.py
 12 ;transport= added by baresip      here; test_baresip_calls.py
-13 session timers are the ends'      here
+   100rel that baresip does not know test_lessons_calls.py; who knows it: test_prack.py
+13 session timers are the ends'      here; test_lessons_calls.py; test_browsers.py
+14 one message a frame, of its kind  test_lessons_calls.py; transport/test_websocket.py
+15 long offers of browsers           test_lessons_calls.py; test_browsers.py
 16 scanners                          here; registration/test_register.py
-
-10, 14 and 15 are about instant messages, WebSocket and browsers.
 """
 
 from __future__ import annotations

@@ -439,7 +439,6 @@ def test_a_call_that_came_over_a_trunk_is_ended_there_from_inside() -> None:
     assert back.flow.remote_host == "192.0.2.95"
 
 
-@pytest.mark.xfail(reason="TR2: an end that is gone is dialled by the Request-URI", strict=True)
 def test_a_dialog_whose_phone_is_gone_leads_to_no_trunk() -> None:
     rig = rig_of()
     invite = request("sip:2001@lab.example", sender=OUTSIDE, via=SPARE_PEER)
