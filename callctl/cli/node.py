@@ -7,6 +7,7 @@ from typing import Literal
 from cyclopts import App
 
 from callctl.cli.client import HERE, AdminClient, Where
+from callctl.cli.errors import Refused
 from callctl.cli.output import print_json, print_line, print_table
 
 app = App(name="node", help="Nodes of a running cluster: list, stop, start, kill.")
@@ -36,6 +37,35 @@ def list_(*, where: Where = HERE) -> int:
             ],
             none="no nodes",
         )
+    return 0
+
+
+@app.command
+def show(name: str, *, where: Where = HERE) -> int:
+    """One node: its listeners, the peers of its trunks, its counters.
+
+    Parameters
+    ----------
+    name
+        The node.
+    """
+    nodes = AdminClient(where).get("nodes")
+    node = next((it for it in nodes if it["name"] == name), None)
+    if node is None:
+        raise Refused(f"there is no node {name}; there are {', '.join(it['name'] for it in nodes)}")
+    if where.json:
+        print_json(node)
+        return 0
+    style = "green" if node["state"] == "up" else "red"
+    print_line(f"{name} is ", (node["state"], style), f", push service {node['cpns']}")
+    print_line("listens at " + ", ".join(node["listeners"]))
+    print_table(
+        ("TRUNK", "DESTINATION", "STATE", "WHY"),
+        [(it["trunk"], it["destination"], it["state"], it["reason"]) for it in node["trunks"]],
+        none="no trunks",
+    )
+    counted = {**node["counters"], **{f"ignored: {k}": v for k, v in node["ignored"].items()}}
+    print_table(("COUNTER", "SINCE START"), sorted(counted.items()), none="no counters")
     return 0
 
 

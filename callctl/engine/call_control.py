@@ -27,7 +27,6 @@ from callctl.call.event import (
     DoubtPeer,
     Forget,
     HangUp,
-    MobilityOutcome,
     NodeLost,
     NodeStopping,
     Offer,
@@ -45,6 +44,7 @@ from callctl.call.story import CallRecord
 from callctl.engine.call_copy import CallFacts, copy_for
 from callctl.engine.calling_device import calling_device
 from callctl.engine.context import NodeContext, Out
+from callctl.engine.counters import Counters
 from callctl.engine.delivery import caller_end, fits_no_datagram, send_copy
 from callctl.engine.event import SendPush, WithdrawPush
 from callctl.engine.forwarding import returned, without_claims
@@ -96,7 +96,7 @@ class CallControl:
         "_take",
         "_trunks",
         "calls",
-        "mobility",
+        "counters",
         "records",
         "waiting",
     )
@@ -110,7 +110,7 @@ class CallControl:
         self._rings: dict[str, tuple[Call, Leg]] = {}  # ring pushes without outcome, by intent id
         self.calls: dict[Call, CallFacts] = {}
         self.waiting = WaitingCalls()
-        self.mobility: dict[MobilityOutcome, int] = {}
+        self.counters = Counters()
         self._finder = TargetFinder(context, self.calls, self.waiting, trunks)
         self.records: deque[CallRecord] = deque(maxlen=RECORDS_MAX)
 
@@ -300,7 +300,7 @@ class CallControl:
                         outputs = hang_up(context, branch.transaction, response, now, again=again)
                         self._take(outputs, now, out)
                 case CountMobility(outcome):
-                    self.mobility[outcome] = self.mobility.get(outcome, 0) + 1
+                    self.counters.extended(outcome)
                 case DoubtPeer(branch):
                     if branch.trunk is not None and branch.destination is not None:
                         self._trunks.doubt(branch.trunk, branch.destination, now)
@@ -360,6 +360,7 @@ class CallControl:
         )
         if kind is PushKind.INCOMING:
             self._rings[intent.intent_id] = (call, leg)
+        self.counters.pushed(kind, binding)
         out.append(SendPush(intent))
 
     def _active_node(self, device: Device, name: str | None) -> ActiveNode | None:

@@ -21,6 +21,7 @@ from callctl.engine.address_book import AddressBook
 from callctl.engine.admission import Admission
 from callctl.engine.call_control import CallControl
 from callctl.engine.context import NodeContext, Out
+from callctl.engine.counters import Counters
 from callctl.engine.event import (
     ClusterEventReceived,
     CpnsChanged,
@@ -226,6 +227,11 @@ class Engine:
     def membership(self) -> Membership:
         """Which nodes this one holds for alive."""
         return self._context.membership
+
+    @property
+    def counters(self) -> Counters:
+        """The performance counters of this node since its start."""
+        return self.calls.counters
 
     def active_node(self, device_name: str) -> str | None:
         """Where the device should register now (CMG-07)."""

@@ -36,6 +36,15 @@ class HealthView(BaseModel):
     uptime_s: float
 
 
+class TrunkView(BaseModel):
+    """One destination of a trunk."""
+
+    trunk: str
+    destination: str = Field(description="`transport:address:port`.")
+    state: Literal["up", "down"]
+    reason: str = Field(description="Why it is down.")
+
+
 class NodeView(BaseModel):
     """One node."""
 
@@ -48,6 +57,9 @@ class NodeView(BaseModel):
     sees: list[str] = Field(description="Other nodes that it holds for alive.")
     pending: int = Field(description="Calls that have no final answer yet.")
     connections: int
+    trunks: list[TrunkView] = Field(description="Destinations of trunks, as this node finds them.")
+    counters: dict[str, int] = Field(description="Since its start; names as in Unified CM.")
+    ignored: dict[str, int] = Field(description="What had no effect, by reason.")
 
 
 class RegistrationView(BaseModel):
@@ -197,6 +209,9 @@ class Views:
             sees=[o for o in others if node is not None and node.engine.membership.is_up(o)],
             pending=_pending(node) if node is not None else 0,
             connections=node.counts()["connections"] if node is not None else 0,
+            trunks=_trunks(node) if node is not None else [],
+            counters=dict(node.engine.counters.values) if node is not None else {},
+            ignored=dict(node.engine.ignored) if node is not None else {},
         )
 
     def registration(self, binding: Binding, now: Instant) -> RegistrationView:
@@ -330,6 +345,18 @@ class Views:
             "setup_s": None if ended is None else round((ended - record.started_at) / SECOND, 3),
             "status": record.status,
         }
+
+
+def _trunks(node: NodeShell) -> list[TrunkView]:
+    return [
+        TrunkView(
+            trunk=state.trunk,
+            destination=str(state.destination),
+            state="up" if state.in_service else "down",
+            reason=state.reason,
+        )
+        for state in node.engine.trunks.states()
+    ]
 
 
 def _pending(node: NodeShell) -> int:

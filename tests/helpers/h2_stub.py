@@ -66,7 +66,8 @@ class StubConnection(asyncio.Protocol):
         self.write(head + last_stream_id.to_bytes(4) + code.to_bytes(4))
 
     def set(self, settings: Settings) -> None:
-        self.h2.update_settings({**settings})
+        wanted: dict[h2.settings.SettingCodes | int, int] = dict(settings.items())
+        self.h2.update_settings(wanted)
         self.flush()
 
     def write(self, octets: bytes) -> None:

@@ -149,8 +149,8 @@ NOTES: Final = """# {file}
 {shows}
 
 **Origin.** Recorded on loopback by `python -m pytest tests/interop --record-pcaps`: nodes of
-callctl, its simulated phone and Debian's real clients. The pushes went to emulated clouds and are
-not in it. Names, numbers and passwords are those of the tests: nobody's personal data.{opens}
+callctl, its simulated phone and real clients. The pushes went to emulated clouds and are not in
+it. Names, numbers and passwords are those of the tests: nobody's personal data.{opens}
 
 | address | who |
 |---|---|

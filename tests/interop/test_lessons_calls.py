@@ -159,11 +159,12 @@ def test_14_answer_and_call_for_one_connection_leave_as_two_messages() -> None:
     def registers(connection: int) -> list[Sent]:
         flow = rig.flow("ucm1", "192.0.2.101:40002", transport="WS", connection=connection)
         contact = f"Contact: <{CONTACT}>"
-        via = "SIP/2.0/WS df7jal23ls0d.invalid;branch=z9hG4bK56sdasks"
+        via = f"SIP/2.0/WS df7jal23ls0d.invalid;branch=z9hG4bK56sdasks{connection}"
         message = text("REGISTER", "sip:lab.example", contact, user="2001", via=via)
         return rig.feed("ucm1", message, flow)
 
     (registered,) = registers(8)
+    rig.run_to(1_000)
     rig.close("ucm1", registered.flow)
     (trying,) = send(rig, invite())  # it sleeps: parked
     assert answer([trying]).status == 100

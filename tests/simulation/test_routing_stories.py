@@ -57,7 +57,8 @@ def rang_at(story: Story, name: str) -> list[float]:
 
 
 def mobility(story: Story) -> dict[MobilityOutcome, int]:
-    return story.nodes["ucm3"].core.engine.calls.mobility
+    values = story.nodes["ucm3"].core.engine.counters.values
+    return {it: values[it.value] for it in MobilityOutcome if values[it.value]}
 
 
 # Hunt pilots.
@@ -77,8 +78,9 @@ def test_a_hunt_goes_on_from_a_phone_that_rings_and_nothing_was_missed() -> None
     assert story.answered() == [at(8)]
     assert [push for _, push, _ in story.pushes()] == ["ucm3 incoming", "ucm3 cancelled"]
     assert {opened.hunt_pilot_dn for _, opened in events(story, PushOpened)} == {PILOT}
-    assert screen(story)[0] == SHOWN
-    assert list(story.phone.phone.lock_screen.notifications) == []
+    assert "cause=26" in story.message(PHONE, "CANCEL")
+    assert screen(story)[:2] == [SHOWN, "call gone: remoteEnded"]
+    assert "Missed" not in "".join(screen(story))
     assert not story.phone.phone.callkit.calls[0].active
     story.rests()
 
