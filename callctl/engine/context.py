@@ -14,7 +14,7 @@ from callctl.engine.fault import FAULT, place_of
 from callctl.engine.forwarding import Forwarder
 from callctl.engine.route_token import RouteTokens
 from callctl.model.cluster import Cluster
-from callctl.model.device import Device
+from callctl.model.device import ClientType, Device
 from callctl.push.capability.capabilities import Capabilities
 from callctl.push.capability.capability import Switches
 from callctl.push.features import PushFeatures
@@ -82,8 +82,15 @@ class NodeContext:
         return self.may_dial(binding)
 
     def may_dial(self, binding: Binding) -> bool:
-        """True if the device may listen at its contact: neither behind a flow nor asleep."""
-        return not binding.outbound and binding.device_name not in self.push_bindings
+        """True if the device may listen at its contact: neither behind a flow nor asleep.
+
+        An app on a phone never does: without its flow, push is the only way to it, and if it
+        cannot be pushed to there is none (GEN-06, AND-05).
+        """
+        if binding.outbound or binding.device_name in self.push_bindings:
+            return False
+        device = self.cluster.devices.get(binding.device_name)
+        return device is None or not device.mobile or device.client is ClientType.STANDARD
 
     def flow_of(self, binding: Binding) -> Flow | None:
         """The flow of a binding; None if it was a connection that is gone, or of a former life."""

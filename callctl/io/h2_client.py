@@ -76,8 +76,11 @@ class H2Client:
 
     def send(self, key: str, request: HttpRequest, deadline: Instant | None = None) -> None:
         """Send `request`, now or as soon as there is a stream for it, but not after `deadline`."""
-        if not self._running or len(self._waiting) >= WAITING_MAX:
+        if not self._running:
             self._on_lost(key, "stopped")
+            return
+        if len(self._waiting) >= WAITING_MAX:
+            self._on_lost(key, "queue full")
             return
         self._waiting.append(Asked(key, request, deadline))
         self.send_waiting()
@@ -90,6 +93,7 @@ class H2Client:
                 return
         for connection in (self._connection, *self._leaving):
             if connection is not None and connection.abandon(key):
+                self.send_waiting()  # its stream is free
                 return
 
     def counts(self) -> dict[str, int]:

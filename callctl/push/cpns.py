@@ -43,7 +43,9 @@ FeaturesOf: TypeAlias = Callable[[PushBinding], PushFeatures]
 # A second push that comes later than this is sent: the engine asks for one only after a first.
 RING_MEMORY_NS: Final = 60 * SECOND
 
-NEVER_READ: Final = frozenset({"connect", "tls", "deadline", "stopped", "refused unread"})
+NEVER_READ: Final = frozenset(
+    {"connect", "tls", "deadline", "stopped", "queue full", "refused unread"}
+)
 """Losses after which nobody has certainly seen the push."""
 
 

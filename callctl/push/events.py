@@ -10,7 +10,14 @@ from callctl.push.intent import PushIntent
 from sipstack.timing import Instant
 
 LostReason: TypeAlias = Literal[
-    "connect", "tls", "closed", "bad answer", "deadline", "stopped", "refused unread"
+    "connect",
+    "tls",
+    "closed",
+    "bad answer",
+    "deadline",
+    "stopped",
+    "queue full",
+    "refused unread",
 ]
 
 

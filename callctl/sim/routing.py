@@ -43,7 +43,7 @@ def draw_routing(random: Random, lines: list[Line], called: list[str]) -> Routin
         pilots = (_pilot(random, called, numbers),)
         numbers.append(PILOT_DN)
     forwarded = tuple(
-        replace(line, forwarding=_forwarding(random, [it for it in numbers if it != line.dn]))
+        replace(line, forwarding=_forwarding(random, line.dn, numbers, called))
         if line.dn in called and random.random() < 0.25
         else line
         for line in lines
@@ -71,11 +71,15 @@ def _pilot(random: Random, called: list[str], numbers: list[str]) -> HuntPilot:
     )
 
 
-def _forwarding(random: Random, numbers: list[str]) -> Forwarding:
-    def somewhere() -> str | None:
-        return random.choice(numbers) if random.random() < 0.6 else None
+def _forwarding(random: Random, dn: str, numbers: list[str], called: list[str]) -> Forwarding:
+    others = [number for number in numbers if number != dn]
 
-    always = random.choice(numbers) if random.random() < 0.1 else None
+    def somewhere() -> str | None:
+        return random.choice(others) if random.random() < 0.6 else None
+
+    # Only to lines that forward nothing themselves: a circle of these is a mistake.
+    ends = [number for number in others if number not in called]
+    always = random.choice(ends) if random.random() < 0.1 else None
     return Forwarding(
         always, somewhere(), somewhere(), somewhere(), no_answer_s=random.choice((1, 4, 12))
     )

@@ -22,6 +22,7 @@ from callctl.io.phone_setup import Manner
 from callctl.io.phone_shell import PhoneShell
 from callctl.io.ports import moved_where_free
 from callctl.model.build import PUSH_ON, iphone, make_cluster, make_node, password_of, softphone
+from callctl.model.cloud import CloudSettings
 from callctl.model.cluster import Cluster
 from callctl.model.device import Device
 from callctl.model.line import Line
@@ -191,14 +192,18 @@ class Lab:
     def _payloads_without_names(self) -> list[dict[str, str]]:
         assert len(self.cloud.push_rest.log)
         assert len(self.cloud.apns.log) + len(self.cloud.fcm.log)
+        self.assert_no_cloud_saw_a_name()
+        bodies = [record.raw.body for record in self.cloud.push_rest.log if record.raw is not None]
+        return [msgspec.json.decode(body)["payload"] for body in bodies]
+
+    def assert_no_cloud_saw_a_name(self) -> None:
+        """Neither a name nor a number is in anything that a cloud was sent (SEC-06)."""
         lines = self.shell.cluster.lines.values()
         secrets = {line.dn for line in lines} | {line.display_name for line in lines} - {""}
         for record in self.records_of_the_cloud():
             assert record.raw is not None
             seen = f"{record} {record.raw.path} {record.raw.headers} {record.raw.body!r}"
             assert [secret for secret in secrets if secret in seen] == []
-        bodies = [record.raw.body for record in self.cloud.push_rest.log if record.raw is not None]
-        return [msgspec.json.decode(body)["payload"] for body in bodies]
 
     async def noted(self, code: str) -> None:
         """Wait until the story of a call has that step."""
@@ -256,6 +261,7 @@ async def lab(
     group: Sequence[str] = (),
     parameters: ServiceParameters = QUICK,
     devices: Sequence[Device] = (),
+    cloud: CloudSettings = PUSH_ON,
 ) -> AsyncIterator[Lab]:
     """A running cluster: ucm1 to ucmN, the caller's device, the iPhone, and `devices`.
 
@@ -272,7 +278,7 @@ async def lab(
         cm_groups={"default": tuple(group) or tuple(names[:3])},
         devices=[softphone(CALLER), iphone(SLEEPER), *devices],
         lines=[Line(CALLER, CALLER_NAME), Line(MOBILE, MOBILE_NAME)],
-        cloud=PUSH_ON,
+        cloud=cloud,
         parameters=parameters,
     )
     shell = ClusterShell(site.with_free_ports(cluster))

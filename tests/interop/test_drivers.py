@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from anyio.streams.tls import TLSListener
 from bench.certificate import make_certificate
 from interop.drivers.baresip import Netstrings, Settings, baresip
 from interop.drivers.capture import Rung, capturing, complaints, draw, ladder, rungs_of
-from interop.drivers.program import free_port
+from interop.drivers.console import Console
+from interop.drivers.namespace import own_network
+from interop.drivers.program import free_port, running
 from interop.drivers.sipp import Account, Sipp, Transport
 from interop.drivers.tls_relay import tls_relay
 
@@ -63,6 +66,33 @@ async def test_baresip_calls_sipp_and_hangs_up(transport: Transport, tmp_path: P
         await caller.wait_for("CALL_ESTABLISHED")
         await caller.hang_up()
         assert (await answering.ended(within_s=5)).ok
+
+
+@pytest.mark.needs("namespace")
+def test_in_a_network_of_its_own_every_port_is_free_and_outside_is_as_before() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = taken.getsockname()
+        with (
+            own_network(),
+            socket.create_server(address),
+            socket.create_connection(address, timeout=1),
+        ):
+            assert [name for _, name in socket.if_nameindex()] == ["lo"]
+        with pytest.raises(OSError, match="in use"):
+            socket.create_server(address)
+
+
+async def test_what_a_program_prints_is_waited_for_from_a_place_on(tmp_path: Path) -> None:
+    log = tmp_path / "cat.log"
+    async with running(["cat"], log, console=True) as process:
+        console = Console(process, log)
+        await console.enter("one two")
+        assert await console.wait_for("t.o", within_s=5) == "one two"
+        with pytest.raises(TimeoutError, match="no 'one' within"):
+            await console.wait_for("one", after=1, within_s=0.1)
+        await console.kill()
+        assert not console.alive
+        await console.leave("nobody hears it")
 
 
 @pytest.mark.needs("tcpdump", "tshark", "capture")

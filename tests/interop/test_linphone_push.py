@@ -14,8 +14,11 @@ import pytest
 
 from callctl.cloud.partner import DEFAULT_PROJECT_ID, Partner
 from callctl.io.lab import has_flow
-from callctl.model.build import iphone
+from callctl.io.push_receiver import ReceivedPush
+from callctl.model.build import PUSH_ON, iphone
 from callctl.model.device import ClientType
+from callctl.model.push_access import ApnsAccess, DirectPush, FcmAccess
+from callctl.push.envelope import CONTENT_FREE
 from callctl.push.kind import PushKind
 from callctl.registration.push_binding import PushBinding
 from interop.drivers.linphone import Linphone, Settings, Transport, linphone
@@ -62,6 +65,10 @@ GOOGLE: Final = PushTarget(
     "fcm",
 )
 
+DIRECT: Final = replace(
+    PUSH_ON, direct=DirectPush(frozenset({"APNS", "FCM"}), ApnsAccess(TOPIC), FcmAccess())
+)
+
 SHOWS: Final = (
     "Linphone registers by {} with the push parameters of RFC 8599 in its Contact ({}) and is "
     "killed. SIPp calls: a push without content goes out, its delivery starts Linphone again, "
@@ -70,7 +77,7 @@ SHOWS: Final = (
 
 
 @pytest.mark.needs("tshark", "capture")
-@pytest.mark.req("REG-02", "REG-03", "REG-09", "REG-13", "CALL-02", "CLOUD-10")
+@pytest.mark.req("REG-02", "REG-03", "REG-09", "REG-13", "CALL-01", "CALL-02")
 @pytest.mark.parametrize(
     ("transport", "target"),
     [
@@ -111,7 +118,28 @@ async def test_killed_linphone_is_started_by_a_push_that_says_nothing_and_gets_t
         await here.at_rest()
 
 
-@pytest.mark.req("CALL-04", "CALL-05", "CALL-06", "SHL-02")
+@pytest.mark.parametrize("target", [TWO_TOKENS, GOOGLE], ids=["apns", "fcm"])
+async def test_killed_linphone_is_started_by_its_cloud_without_push_rest_in_between(
+    target: PushTarget, site: Site
+) -> None:
+    async with lab(site, devices=[DEVICE], cloud=DIRECT) as here:
+        settings = replace(here.linphone("tcp", MOBILE, answers=True), push=target.parameters)
+        sipp = Sipp(site.directory, here.server("UDP"), "udp")
+        async with (
+            asleep(here, settings, target) as system,
+            sipp.calling(here.account(), MOBILE) as caller,
+        ):
+            push = await system.push()
+            async with linphone(app_of(site), settings) as woken:
+                ended = await caller.ended(within_s=10)
+                assert ended.ok, (ended.errors, ended.messages)
+                await woken.call("Released")
+        assert len(here.cloud.push_rest.log) == 0
+        here.assert_no_cloud_saw_a_name()
+        assert content_of(push) == CONTENT_FREE
+
+
+@pytest.mark.req("CALL-04", "CALL-05", "CALL-06", "CALL-07", "SHL-02")
 async def test_linphone_that_never_wakes_rings_by_the_node_and_then_is_not_there(
     site: Site,
 ) -> None:
@@ -186,6 +214,12 @@ async def asleep(here: Lab, settings: Settings, target: PushTarget) -> AsyncIter
     assert binding.voip_token == target.token
     async with handset(here, target.partner, target.token, target.app) as system:
         yield system
+
+
+def content_of(push: ReceivedPush) -> object:
+    """What a push tells the app beside what the cloud itself reads. FCM has it all in one."""
+    told = {k: v for k, v in push.payload.items() if k not in ("aps", "channel", "trackingId")}
+    return told.get("payload", told)
 
 
 async def kill(here: Lab, client: Linphone, settings: Settings) -> None:

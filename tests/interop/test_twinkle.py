@@ -71,3 +71,18 @@ async def test_twinkle_calls_a_sleeping_iphone_and_holds_and_retrieves(
             await client.hang_up()
             assert (await phone.until(CallEnded)).cause is EndCause.REMOTE_HUNG_UP
         here.assert_clouds_know_nobody()
+
+
+async def test_call_of_twinkle_survives_a_hold_that_is_cancelled_while_it_is_agreed_to(
+    alone: Site,
+) -> None:
+    """CANCEL of a re-INVITE and its 200 cross; with two answers the phone would lack an ACK."""
+    async with lab(alone) as here:
+        phone = await here.sleeper()
+        async with twinkle(alone.directory / "twinkle", account_of(here, "tcp")) as client:
+            await client.dial(SLEEPER)
+            await client.told("far end answered call")
+            await client.hold_but_retrieve()
+            await client.hang_up()
+            assert (await phone.until(CallEnded)).cause is EndCause.REMOTE_HUNG_UP
+        await here.at_rest()

@@ -16,6 +16,7 @@ from callctl.io.h2_connection import ALPN, H2Settings
 from callctl.io.h2_server import serve_h2
 from callctl.io.pki import CertificateAuthority
 from helpers.loops import BACKENDS
+from helpers.node_rig import eventually
 from sipstack.io.clock import MonotonicClock
 from sipstack.timing import Instant
 
@@ -108,6 +109,61 @@ async def test_server_that_goes_away_fails_what_was_under_way_and_is_found_again
         assert await asker.result("nobody there") == "connect"
         async with serve_h2(runner, tls, port=port):
             assert await asker.answered("found again")
+        tasks.cancel_scope.cancel()
+
+
+class Guard(Echo):
+    """Refuses `/bad` as APNs refuses a provider token, and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.paths: list[str] = []
+
+    def receive(self, event: RequestReceived, now: Instant) -> Iterable[object]:
+        self.paths.append(event.request.path)
+        if event.request.path == "/bad":
+            return (SendAnswer(event.exchange, HttpAnswer(403)),)
+        return super().receive(event, now)
+
+
+@pytest.mark.req("CLOUD-13")
+async def test_apns_opens_one_stream_until_it_has_seen_a_good_provider_token() -> None:
+    guard = Guard()
+    runner = CoreRunner(guard, MonotonicClock(), lambda _: None)
+    tls = AUTHORITY.server_context(alpn=ALPN)
+    async with (
+        serve_h2(runner, tls, streams_at_first=1) as server,
+        anyio.create_task_group() as tasks,
+    ):
+        asker = Asker(server.port)
+        await tasks.start(asker.client.run)
+        assert await asker.answered("refused", "/bad")
+        for key, path in (("one", "/silent"), ("good", "/"), ("two", "/silent"), ("three", "/")):
+            asker.ask(key, path)
+        await eventually(lambda: len(guard.paths) == 2)
+        assert asker.client.counts() == {"connections": 1, "leaving": 0, "streams": 1, "waiting": 3}
+        asker.client.abandon("one")
+        assert isinstance(await asker.result("good"), HttpAnswer)
+        # From here on "two", which is never answered, holds nobody up.
+        assert isinstance(await asker.result("three"), HttpAnswer)
+        assert asker.client.counts() == {"connections": 1, "leaving": 0, "streams": 1, "waiting": 0}
+        tasks.cancel_scope.cancel()
+
+
+async def test_server_that_says_goodbye_answers_what_was_asked_and_then_closes() -> None:
+    guard = Guard()
+    runner = CoreRunner(guard, MonotonicClock(), lambda _: None)
+    tls = AUTHORITY.server_context(alpn=ALPN)
+    async with serve_h2(runner, tls) as server, anyio.create_task_group() as tasks:
+        asker = Asker(server.port)
+        await tasks.start(asker.client.run)
+        asker.ask("silent", "/silent")
+        await eventually(lambda: len(guard.paths) == 1)
+        server.go_away()
+        assert await asker.answered("after")
+        await eventually(lambda: asker.client.counts()["leaving"] == 1)
+        assert len(server) == 2
+        asker.client.abandon("silent")
+        await eventually(lambda: len(server) == 1)
         tasks.cancel_scope.cancel()
 
 

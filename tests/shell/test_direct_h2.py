@@ -329,7 +329,6 @@ async def test_client_that_stops_reports_every_request_once_and_keeps_nothing() 
 @pytest.mark.parametrize(
     "fault", ["none", "expired", "wrong host", "signed by itself", "signed by a stranger", "no h2"]
 )
-@pytest.mark.req("SEC-04")
 async def test_service_that_cannot_prove_who_it_is_gets_no_push(fault: str) -> None:
     """Area I, 91: not an octet of it."""
     ours, stranger = Authority(), Authority()
@@ -354,7 +353,6 @@ async def test_service_that_cannot_prove_who_it_is_gets_no_push(fault: str) -> N
         tasks.cancel_scope.cancel()
 
 
-@pytest.mark.req("SEC-04")
 async def test_client_takes_no_url_and_no_context_that_lets_anybody_in() -> None:
     blind = ssl.create_default_context()
     blind.check_hostname = False

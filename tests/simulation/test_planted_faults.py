@@ -9,7 +9,7 @@ import pytest
 from callctl.sim.runner import run
 from simulation.planted_faults import FAULTS, PlantedFault
 
-SEEDS_MAX = 200
+SEEDS_MAX = 400
 FIRST_SEED = 1
 
 

@@ -35,6 +35,9 @@ def all_judges(scenario: Scenario) -> tuple[Judge, ...]:
     def patience_ns(dialled: str) -> int:
         return numbers(dialled) * DROP_NS
 
+    def stays(dialled: str) -> bool:
+        return numbers(dialled) == 1
+
     # PushInTime before the others that look at pushes: it finds the call a push belongs to.
     return (
         PushInTime(patience_ns),
@@ -42,10 +45,10 @@ def all_judges(scenario: Scenario) -> tuple[Judge, ...]:
         InTime(patience_ns),
         OneInvite(frozenset(hosts)),
         BothLegs(),
-        SecondPush(),
+        SecondPush(stays),
         Reached(
             {plan.device.name: plan.host for plan in scenario.phones},
-            lambda dialled: numbers(dialled) == 1,
+            stays,
         ),
         OneOwner(),
         Cancel(),

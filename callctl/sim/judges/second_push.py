@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from callctl.sim.glance import Glance
@@ -22,12 +23,24 @@ class SecondPush(Judge):
     """
 
     invariant = "I6"
-    __slots__ = ("_device_of_tag", "_owner", "_posted", "_ringing", "_said", "_second")
+    __slots__ = (
+        "_device_of_tag",
+        "_owner",
+        "_posted",
+        "_rang",
+        "_ringing",
+        "_said",
+        "_second",
+        "_stays",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, stays: Callable[[str], bool] = lambda _: True) -> None:
+        """`stays`: true for a number whose calls go nowhere else."""
+        self._stays = stays
         self._ringing: dict[tuple[str, str], int] = {}  # call UUID and device: ring pushes
         self._second: dict[tuple[str, str], str] = {}
-        self._posted: dict[str, tuple[str, str]] = {}  # ring pushes, by tracking id
+        self._posted: dict[str, tuple[str, str]] = {}  # by tracking id
+        self._rang: dict[str, None] = {}  # tracking ids of ring pushes
         self._owner: dict[str, Hop] = {}  # of the pushed calls, by Call-ID
         self._device_of_tag: dict[tuple[str, str], str] = {}  # Call-ID, To tag
         self._said: dict[tuple[str, str, str], int] = {}  # label, Call-ID, device: its own answer
@@ -44,6 +57,9 @@ class SecondPush(Judge):
         copy = self.ledger.copies.get((who.label, seen.branch))
         if copy is None or copy.failed_at is not None:
             return  # sent by an earlier life of this node, or ended already: it is not heard
+        if copy.cancelled_at is not None and copy.parent is not None:
+            if not self._stays(copy.parent.dialled):
+                return  # the call had gone on to another number, and a push may have said so
         owner = self._owner.get(seen.call_id)
         in_time = owner is None or not self.ledger.taken[owner].over
         if in_time and (seen.status < 300 or seen.status in DECLINED):
@@ -55,7 +71,10 @@ class SecondPush(Judge):
         """A push that came with a stale access token went no further: it is posted again."""
         key = self._posted.get(tracking_id)
         if status in (401, 403) and key is not None:
-            self._ringing[key] -= 1
+            if self._second.get(key) and tracking_id not in self._rang:
+                del self._second[key]
+            else:
+                self._ringing[key] -= 1
 
     def pushed(self, who: Party, push: SeenPush) -> None:
         """Judge the order and the number of pushes."""
@@ -65,8 +84,9 @@ class SecondPush(Judge):
         known = self.ledger.call_of_uuid.get(push.call_uuid)
         if known is not None:
             self._owner.setdefault(known[1], known[0])
+        self._posted[push.tracking_id] = key
         if push.rings:
-            self._posted[push.tracking_id] = key
+            self._rang[push.tracking_id] = None
             self._ringing[key] = count = self._ringing.get(key, 0) + 1
             if count > RINGS_MAX:
                 self.blame(f"{who.label}: ring push number {count} to {push.device_name}")

@@ -60,6 +60,11 @@ class Twinkle:
     async def retrieve(self) -> None:
         await self._invite_again("retrieve")
 
+    async def hold_but_retrieve(self) -> None:
+        """Cancel the hold: its answer may cross that."""
+        await self._console.enter("hold")
+        await self._console.enter("retrieve")
+
     async def _invite_again(self, command: str) -> None:
         """What follows at once would cancel it. Raises: TimeoutError."""
         before = self._acknowledged()

@@ -52,7 +52,6 @@ def test_everything_goes_through_push_rest_unless_the_administrator_says_otherwi
     assert channel(TO_APPLE, ANDROID) == PUSH_REST
 
 
-@pytest.mark.req("CLOUD-10")
 @pytest.mark.parametrize(
     ("service", "expected"),
     [

@@ -164,7 +164,7 @@ def test_second_push_waits_5_s_for_the_ring_push_and_no_longer() -> None:
     assert len(posts(cpns.advance(at(5_000)))) == 1
 
 
-@pytest.mark.parametrize("reason", ["connect", "tls", "deadline"])
+@pytest.mark.parametrize("reason", ["connect", "tls", "deadline", "refused unread"])
 def test_second_push_is_dropped_if_the_ring_push_never_left(reason: str) -> None:
     """OP-09."""
     cpns = Service().cpns

@@ -213,7 +213,7 @@ def test_answer_that_is_no_json_is_judged_by_its_status(body: bytes) -> None:
     assert ended.outcome is Outcome.REFUSED_TOKEN
 
 
-@pytest.mark.req("SEC-08", "CLOUD-13")
+@pytest.mark.req("SEC-08")
 def test_every_push_of_the_longest_content_is_taken_by_the_emulated_apns() -> None:
     """Push type, topic, priority, expiration and size, all of them enforced there."""
     key = SIGNING_KEY

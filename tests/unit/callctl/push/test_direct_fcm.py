@@ -17,6 +17,7 @@ from callctl.push.envelope import b64url_octets
 from callctl.push.events import (
     AbandonFetch,
     CpnsAction,
+    Ignored,
     Outcome,
     PostPush,
     PushAnswered,
@@ -208,6 +209,12 @@ def test_answer_to_a_fetch_that_was_given_up_is_not_taken() -> None:
     assert posts(service.cpns.receive(ring("c2", now_ms=5_002), at(5_002))) == []
 
 
+def test_token_for_a_channel_that_does_not_exist_is_noticed() -> None:
+    assert DirectService().cpns.receive(TokenFetched("fax", 200, GRANTED), at(0)) == (
+        Ignored("stray token", "fax"),
+    )
+
+
 def test_service_that_stops_gives_up_its_fetch() -> None:
     service = DirectService()
     service.cpns.receive(ring(), at(0))
@@ -307,7 +314,7 @@ def test_nothing_shows_the_token_of_device_or_account() -> None:
         assert secret not in shown
 
 
-@pytest.mark.req("SEC-08", "CLOUD-13")
+@pytest.mark.req("SEC-08")
 def test_every_push_is_taken_by_the_emulated_fcm() -> None:
     fcm = Fcm({PROJECT_ID: "ya29.one"}, CountedEntropy())
     for binding in (ANDROID, ROBOT):
