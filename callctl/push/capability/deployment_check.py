@@ -14,7 +14,7 @@ from callctl.model.cluster import Cluster
 from callctl.model.consistency import Mistake
 from callctl.model.deployment import DeploymentType
 from callctl.model.device import ClientType, Device, Platform
-from callctl.model.release import Release, Since, Version
+from callctl.model.release import ExpresswayVersion, Release, Since, Version
 from callctl.push.capability.by_release import (
     PUSH_3_EXPRESSWAY,
     PUSH_3_SINCE,
@@ -38,6 +38,10 @@ UPGRADE_SOURCE: Final = Release.parse("11.5(1)SU2")
 FIRST_WITH_CALLS: Final = Release.parse("11.5(1)SU3")
 FIRST_SUPPORTED: Final = Release.parse("11.5(1)SU4")
 VOIP_SOCKET: Final = "EnableVoipSocket"
+
+DEFECT_FREE_IM_AND_PRESENCE: Final = Release.parse("12.5(1)SU3")
+DEFECT_FREE_EXPRESSWAY: Final = ExpresswayVersion.parse("X12.6")
+DEFECT_FREE_JABBER: Final = Version.parse("12.9")
 
 RELEASE: Final = ("release",)
 IM_AND_PRESENCE: Final = ("deployment", "im_and_presence")
@@ -80,6 +84,7 @@ def deployment_warnings(cluster: Cluster) -> Iterator[Mistake]:
         yield from _old_client(kind)
         yield from _old_system(kind)
         yield from _asleep(kind)
+    yield from _known_defect(cluster, kinds)
     mixed = [*_mixed_levels(cluster)]
     yield from mixed
     yield from _upgrade_order(cluster, rows)
@@ -200,6 +205,29 @@ def _asleep(kind: _Kind) -> Iterator[Mistake]:
     if kind.answer.refused:
         expected = f"callctl capability --device {kind.first.name} has the tables"
         yield kind.remark("", f"no push wakes it for a call: {kind.answer.refused}", expected)
+
+
+def _known_defect(cluster: Cluster, kinds: list[_Kind]) -> Iterator[Mistake]:
+    """CSCvv12541 hits Jabber on Android unless three releases are deployed together (AND-07)."""
+    deployment = cluster.deployment
+    servers = deployment.im_and_presence, deployment.expressway
+    jabbers = [
+        kind
+        for kind in kinds
+        if kind.first.platform is Platform.ANDROID and kind.first.client is ClientType.JABBER
+    ]
+    if not jabbers or None in servers:
+        return
+    behind = [kind for kind in jabbers if kind.version and kind.version < DEFECT_FREE_JABBER]
+    im_and_presence, expressway = servers
+    late = im_and_presence is not None and im_and_presence >= DEFECT_FREE_IM_AND_PRESENCE
+    if late and expressway is not None and expressway >= DEFECT_FREE_EXPRESSWAY and not behind:
+        return
+    together = (
+        f"IM&P {DEFECT_FREE_IM_AND_PRESENCE}, Expressway {DEFECT_FREE_EXPRESSWAY} and Jabber "
+        f"{DEFECT_FREE_JABBER} or later, together (AND-07)"
+    )
+    yield Mistake(("deployment",), "the defect CSCvv12541 can hit Jabber on Android", together)
 
 
 def _mixed_levels(cluster: Cluster) -> Iterator[Mistake]:

@@ -57,9 +57,9 @@ class SecondPush(Judge):
         copy = self.ledger.copies.get((who.label, seen.branch))
         if copy is None or copy.failed_at is not None:
             return  # sent by an earlier life of this node, or ended already: it is not heard
-        if copy.cancelled_at is not None and copy.parent is not None:
-            if not self._stays(copy.parent.dialled):
-                return  # the call had gone on to another number, and a push may have said so
+        parent = copy.parent
+        if copy.cancelled_at is not None and parent and not self._stays(parent.dialled):
+            return  # the call had gone on to another number, and a push may have said so
         owner = self._owner.get(seen.call_id)
         in_time = owner is None or not self.ledger.taken[owner].over
         if in_time and (seen.status < 300 or seen.status in DECLINED):

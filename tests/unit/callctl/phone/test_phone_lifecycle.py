@@ -39,6 +39,7 @@ from sipstack.timing import Instant
 from sipstack.transaction.events import Ignored
 
 
+@pytest.mark.req("MODE-03")
 def test_a_start_attaches_the_tokens_signs_in_and_then_registers() -> None:
     rig = Rig()
     rig.wire.at(0, "phone", rig.phone.start)
@@ -72,7 +73,7 @@ def test_the_sign_in_tells_the_cm_group() -> None:
     assert rig.phone.registered == Registrar("192.0.2.3", 5060, "ucm3.example.com")
 
 
-@pytest.mark.req("MODE-02")
+@pytest.mark.req("MODE-01", "MODE-02")
 @pytest.mark.parametrize("off_screen", [False, True])
 @pytest.mark.parametrize("locked", [False, True])
 @pytest.mark.parametrize("screen_off", [False, True])
@@ -95,7 +96,7 @@ def test_the_client_is_suspended_if_any_one_of_three_switches_says_so(
     assert (ModeChanged(True) in rig.wire.events("phone")) is suspended
 
 
-@pytest.mark.req("MODE-02")
+@pytest.mark.req("MODE-01", "MODE-02")
 def test_all_three_switches_have_to_be_off_for_the_foreground() -> None:
     rig = Rig()
     rig.sleep()

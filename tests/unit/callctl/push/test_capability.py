@@ -248,7 +248,18 @@ def told(answer: Capability) -> dict[str, object]:
 
 @pytest.mark.req("GEN-03", "GEN-05", "GEN-08", "GEN-10", "CMG-05", "CMG-06")
 @pytest.mark.req("CID-01", "CID-02", "CID-04", "CID-05", "CHN-02", "CHN-03", "CHN-07", "CHN-09")
-@pytest.mark.req("AND-06", "AND-08", "AND-10", "REL-01", "REL-03", "REL-06", "REL-08", "REL-09")
+@pytest.mark.req(
+    "AND-01",
+    "AND-03",
+    "AND-06",
+    "AND-08",
+    "AND-10",
+    "REL-01",
+    "REL-03",
+    "REL-06",
+    "REL-08",
+    "REL-09",
+)
 @pytest.mark.req("MODE-08", "MODE-09", "MODE-21", "MODE-22")
 def test_every_release_device_and_path_is_answered_as_the_tables_of_the_catalogue_have_it() -> None:
     count = 0

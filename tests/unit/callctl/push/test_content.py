@@ -91,7 +91,7 @@ def test_ring_push_to_ios_names_caller_hunt_pilot_and_active_node_inside_the_sea
     }
 
 
-@pytest.mark.req("SEC-06", "PUSH-07", "CID-06")
+@pytest.mark.req("GEN-12", "SEC-06", "PUSH-07", "CID-06")
 @pytest.mark.parametrize("binding", [IPHONE, CHINA, IOS_12, ANDROID, KEYLESS])
 def test_outside_the_seal_there_is_no_name_no_number_and_no_hunt_pilot(
     binding: PushBinding,

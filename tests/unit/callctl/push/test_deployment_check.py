@@ -285,3 +285,27 @@ def test_without_push_only_what_is_wrong_in_any_case_is_told() -> None:
     assert [
         it[0] for it in warned("15", deployment=beside(kind=DeploymentType.WEBEX_MESSENGER))
     ] == ["deployment.type"]
+
+
+@pytest.mark.req("AND-07")
+@pytest.mark.parametrize(
+    ("im_and_presence", "expressway", "jabber", "told"),
+    [
+        ("12.5(1)SU3", "X12.6.2", "12.9.1", False),
+        ("14SU3", "X12.7", "14.3", False),
+        ("12.5(1)SU2", "X12.6.2", "12.9.1", True),
+        ("12.5(1)SU3", "X12.5", "12.9.1", True),
+        ("12.5(1)SU3", "X12.6.2", "12.8", True),
+    ],
+)
+def test_known_defect_of_jabber_on_android_is_told_unless_all_three_are_new_enough(
+    im_and_presence: str, expressway: str, jabber: str, told: bool
+) -> None:
+    found = warned(
+        "12.5(1)SU3",
+        android("1002", client_version=jabber),
+        deployment=beside(im_and_presence, expressway),
+    )
+    assert any("CSCvv12541" in problem for _, problem, _ in found) is told
+    without = warned("12.5(1)SU3", iphone("1001"), deployment=beside(im_and_presence, expressway))
+    assert not any("CSCvv12541" in problem for _, problem, _ in without)
