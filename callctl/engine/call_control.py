@@ -383,5 +383,5 @@ class CallControl:
         if not self.waiting.forget(call):
             return
         for leg in call.legs:
-            if leg.pushes and leg.second_push is None:
+            if leg.pushes:  # also where a second push is wanted: the release may know none
                 out.append(WithdrawPush(PushWithdrawn(call.record.call_uuid, leg.name)))

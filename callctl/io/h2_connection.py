@@ -294,12 +294,16 @@ class H2Connection(asyncio.Protocol):
     # Life.
 
     def _check(self) -> None:
-        """Ask whether the connection lives; end it if it has not answered the last time."""
-        if self._ping_pending or not self.usable:
+        """Ask whether the connection lives."""
+        if not self.usable:
             self.abort()
             return
         self._pings += 1
-        self._h2.ping(self._pings.to_bytes(8))
+        try:
+            self._h2.ping(self._pings.to_bytes(8))
+        except h2.exceptions.ProtocolError:  # we said goodbye, and the other side does not close
+            self.abort()
+            return
         self._ping_pending = True
         self._flush()
         self._watch = self._loop.call_later(self._settings.ping_timeout_s, self._check_answer)

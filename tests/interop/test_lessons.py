@@ -6,10 +6,10 @@ Lesson -> the tests that hold it, here and with the clients themselves:
  2 credentials as clients write them, nonce count, a nonce used again unasked
                                      test_lessons_digest.py; test_linphone.py
  3 challenge code 401                test_lessons_digest.py; test_lessons_on_sockets.py
- 4 GRUU as Contact                   test_lessons_on_sockets.py; engine/test_requests.py
+ 4 GRUU as Contact                   test_lessons_on_sockets.py; test_browsers.py
  5 own URI by host and port          here; engine/test_requests.py
  6 live flow first, else Contact     test_lessons_on_sockets.py; test_lessons_calls.py
- 7 keep-alives                       test_lessons_on_sockets.py; sipstack/test_stack.py
+ 7 keep-alives                       test_lessons_on_sockets.py; test_browsers.py
  8 forms of Contact                  here; registration/test_register.py; test_browsers.py
  9 linphone's spelling               here; test_linphone.py
 10 deflated message/imdn+xml         test_lessons_calls.py; test_linphone.py

@@ -7,16 +7,18 @@ from dataclasses import replace
 import pytest
 
 from callctl.call.event import MobilityOutcome
+from callctl.engine.event import SendPush, WithdrawPush
 from callctl.model.build import PUSH_ON, desk_phone, iphone, make_cluster, make_user
 from callctl.model.cloud import CloudSettings
 from callctl.model.cluster import Cluster
 from callctl.model.deployment import Deployment, DeploymentType
 from callctl.model.device import SUBSCRIBER_SERVICES, ClientType, Device, Platform
+from callctl.model.release import Release
 from callctl.model.service_parameter import ServiceParameters
 from callctl.push.kind import PushKind
 from helpers.engine_rig import EngineRig, Sent, iphone_binding
 from sipstack.message.message import Request, Response
-from sipstack.transport.flow import Flow
+from sipstack.transport.flow import BytesReceived, Flow
 
 CALLER = "192.0.2.50:5060"
 
@@ -236,3 +238,17 @@ def answer_200(rig: EngineRig, copy: Sent) -> None:
         "CSeq: 1 INVITE\nContact: <sip:2001@192.0.2.70:5060>\nContent-Length: 0\n\n",
         copy.flow,
     )
+
+
+def test_ring_push_is_withdrawn_also_by_a_release_that_sends_no_second_push() -> None:
+    """It may wait for an access token still: without a second push nothing else would stop it."""
+    cluster = replace(cluster_with(), release=Release.parse("12.5(1)SU2"))
+    rig = rig_of(cluster)
+    call(rig)
+    engine = rig.engines["ucm1"]
+    data = CANCEL.strip().replace("\n", "\r\n").encode() + b"\r\n\r\n"
+    actions = engine.receive(BytesReceived(rig.flow("ucm1", CALLER), data), rig.now)
+    assert [it.withdrawn.device_name for it in actions if isinstance(it, WithdrawPush)] == [
+        "TCT2001"
+    ]
+    assert not any(isinstance(it, SendPush) for it in actions)
