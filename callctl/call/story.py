@@ -9,86 +9,158 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from sipstack.timing import Instant
+from callctl.call.called import CalledDevice
+from sipstack.message.status import reason_of
+from sipstack.timing import MS, Instant
 
 SENTENCES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
-    "received": ("INVITE from {caller} for {dn} taken by {node}", ("CALL-19",)),
-    "relayed": ("INVITE for {dn} passed on to a flow of {node}", ("REG-11",)),
+    "received": ("INVITE from {caller} for {dn} taken by {node}{over}", ("CALL-19",)),
+    "presented": (
+        "the called side is shown {number} as the caller: external presentation of {device}",
+        ("CID-03", "CID-09"),
+    ),
+    "anonymous": ("the caller is not to be shown: no push and no INVITE says who calls", ("CID-10",)),
+    # Whom the number stands for.
     "no-such-line": ("nobody has number {dn}", ("OP-02",)),
     "unreachable": (
-        "{device} has neither a live flow nor a way to be pushed",
+        "{device} has no live flow and cannot be woken: {why}",
         ("REG-13", "CALL-09"),
     ),
-    "no-node": ("no node of {device}'s CM group is in service: no push", ("CMG-11",)),
+    "no-node": (
+        "no push to {device}: no node of its CM group ({group}) is in service",
+        ("CMG-11",),
+    ),
+    "crowded": ("{device} has as many calls waiting as it may", ("OP-06",)),
     "direct": ("{device} has a live flow at {node}: INVITE sent at once", ("CALL-03", "MODE-04")),
     "parked": (
-        "{device} has no live flow: INVITE parked, ring-back in {ring_back_s} s, "
-        "drop in {drop_s} s",
+        "{device} has no live flow: INVITE parked; ringing to the caller in {ring_back_s} s, "
+        "end of the wait in {drop_s} s",
         ("CALL-01", "CALL-04", "CALL-05"),
-    ),
-    "ring-push": (
-        "ring push to {device} naming {node}: {why}",
-        ("CALL-01", "CMG-05", "CMG-07"),
-    ),
-    "ring-push-again": (
-        "ring push to {device} once more, naming {node}: {why}",
-        ("CMG-04", "CALL-16"),
     ),
     "joined": (
         "{device} registered at {node} while the call still rings: INVITE sent to it too",
         ("SHL-03",),
     ),
-    "crowded": ("{device} has as many calls waiting as it may", ("OP-06",)),
-    "hunt": ("hunting: next member is {number}", ("CALL-20",)),
-    "gave-up": ("{device} did not answer in the time it had", ("CALL-09",)),
-    "forward-unconditional": ("all calls are forwarded to {number}", ("CALL-09",)),
-    "forward-busy": ("busy: forwarded to {number}", ("CALL-09", "CALL-14")),
-    "forward-no-answer": ("no answer: forwarded to {number}", ("CALL-09",)),
-    "forward-unregistered": ("nobody could be reached: forwarded to {number}", ("CALL-09",)),
+    # The ring push.
+    "ring-push": (
+        "ring push to {device} naming {node}: {why}",
+        ("CALL-01", "CMG-05", "CMG-07"),
+    ),
+    "ring-push-plain": (
+        "ring push to {device}, which names no node: it registers in the order it knows",
+        ("CALL-01", "CMG-06"),
+    ),
+    "ring-push-again": (
+        "ring push to {device} once more, naming {node}: {why}",
+        ("CMG-04", "CALL-16"),
+    ),
+    "push-accepted": ("the push service accepted the push to {device}", ("OP-13",)),
+    "push-refused": (
+        "the cloud says that {device} cannot be pushed to any more: its wait ends, and so do pushes "
+        "until it signs in again",
+        ("REG-06", "CALL-18"),
+    ),
+    "push-no-service": (
+        "the ring push to {device} was refused here or in the cloud: its wait ends",
+        ("CPNS-03", "CALL-18"),
+    ),
+    "push-failed": (
+        "the cloud did not take the push to {device}; still waiting, it may come all the same",
+        ("CLOUD-08",),
+    ),
+    # The device comes, or does not.
+    "registered": ("{device} registered at {node}", ("REG-02", "REG-11")),
+    "in-time": (
+        "{device} came in time: the mobility identity of its user is left in peace",
+        ("MOB-03",),
+    ),
+    "offered": ("parked INVITE sent to {device} on its new flow at {node}", ("CALL-02",)),
+    "flow-doubtful": (
+        "no answer from {device} on its flow for {probe_s} s: INVITE parked until it registers, "
+        "for {left_ms}",
+        ("OP-29",),
+    ),
+    "flow-lost": (
+        "{device} was lost before it answered ({why}): INVITE parked again, for {left_ms}",
+        ("OP-29",),
+    ),
+    "dropped": (
+        "{device} did not register within {drop_s} s of its push: its wait ends",
+        ("CALL-05", "CALL-06"),
+    ),
+    "late-register": (
+        "{device} registered {late_ms} after its wait had ended: no INVITE",
+        ("CALL-10",),
+    ),
+    # What it says.
+    "ringing": ("{device} rings: {status} passed on to the caller", ("CALL-04",)),
+    "answered": ("{device} answered: {status} passed on to the caller", ("CALL-02",)),
+    "declined": ("{device} declined: {status}", ("CALL-14", "SHL-09")),
+    "failed": ("{device} answered {status}", ()),
+    "lost": ("{device} could not be reached after all: {why}", ("OP-29",)),
+    "unsendable": ("the INVITE cannot be sent to {device}: {why}", ()),
+    "no-answer": ("{device} rang without answer until Timer C", ()),
+    "gave-up": ("{device} did not answer within the {wait_s} s it had", ("CALL-09",)),
+    "late-answer": (
+        "{device} answered when the call was over: {status} passed on, and hung up for it",
+        ("I4", "I10"),
+    ),
+    # What the caller hears from us.
+    "ring-back": (
+        "no device rings {ring_back_s} s after the push: 180 sent to the caller",
+        ("CALL-04", "CALL-07"),
+    ),
+    "ring-back-held": (
+        "no device rings {ring_back_s} s after the push, but the caller requires 100rel: "
+        "no 180 of our own, it hears nothing",
+        ("OP-03",),
+    ),
+    # Where the call goes on.
+    "hunt": ("hunt pilot {pilot}: member {number} is next, for {wait_s} s", ("CALL-20",)),
+    "hunt-all": ("hunt pilot {pilot}: all members at once, for {wait_s} s", ("CALL-20",)),
+    "hunt-over": ("hunt pilot {pilot}: no member took the call", ("CALL-20",)),
+    "forward-unconditional": ("{dn} has all calls forwarded to {number}", ("CALL-09",)),
+    "forward-busy": ("{dn} is busy: forwarded to {number}", ("CALL-09", "CALL-14")),
+    "forward-no-answer": ("nobody answered {dn}: forwarded to {number}", ("CALL-09",)),
+    "forward-unregistered": (
+        "nobody could be reached at {dn}: forwarded to {number}",
+        ("CALL-09", "OP-04"),
+    ),
     "forward-refused": (
         "not forwarded to {number}: the call has been there, or was forwarded often enough",
         ("CALL-09",),
     ),
     "extended": (
-        "{device} did not come: its user's mobility identity {number} is called instead",
+        "{device} {why}: the mobility identity of its user, {number}, is called",
         ("MOB-02", "CALL-09"),
     ),
     "trunk": ("INVITE sent over {device} to {destination}", ()),
-    "trunk-failed": ("{destination} of {device} does not take the call", ()),
-    "push-accepted": ("the push service accepted the push to {device}", ("OP-13",)),
-    "push-refused": ("push target of {device} is invalid: waiting ends", ("REG-06", "CALL-18")),
-    "push-no-service": ("no push service on this node: waiting ends", ("CPNS-03", "CALL-18")),
-    "push-failed": ("the cloud did not take the push to {device}; still waiting", ("CLOUD-08",)),
-    "registered": ("{device} registered at {node}", ("REG-02", "REG-11")),
-    "offered": ("parked INVITE sent to {device} on its new flow at {node}", ("CALL-02",)),
-    "flow-doubtful": (
-        "no answer from {device} on its flow: waiting for it to register",
-        ("OP-29",),
-    ),
-    "flow-lost": ("the flow to {device} was lost before an answer", ("OP-29",)),
-    "ringing": ("{device} rings", ("CALL-04",)),
-    "ring-back": ("no device rings yet: 180 sent to the caller", ("CALL-04", "CALL-07")),
-    "ring-back-held": ("caller requires 100rel: no 180 of our own", ("OP-03",)),
-    "answered": ("{device} answered", ("CALL-02",)),
-    "declined": ("{device} answered {status}", ("CALL-14", "SHL-09")),
-    "failed": ("the INVITE to {device} ended with {status}", ()),
-    "dropped": ("{device} did not come in time: leg dropped", ("CALL-05", "CALL-06")),
-    "no-answer": ("{device} rang without answer until Timer C", ()),
-    "node-stopping": ("this node is being stopped: 503, the caller may try another", ("CALL-22",)),
-    "cancelled": ("the caller gave up: 487", ("CALL-11", "SHL-01")),
-    "branch-cancelled": ("CANCEL to {device}", ("SHL-05",)),
+    "trunk-failed": ("{destination} of {device} does not take the call: {why}", ()),
+    # The end.
+    "branch-cancelled": ("CANCEL to {device}{saying}", ("SHL-05",)),
     "missed-push": ("missed-call push to {device}", ("CALL-06", "SHL-01", "SHL-02")),
     "elsewhere-push": ("answered-elsewhere push to {device}", ("SHL-03", "SHL-04")),
     "cancelled-push": (
         "the hunt left {device}: push to end its ringing, nothing was missed",
-        ("CALL-20", "SHL-03"),
+        ("CALL-20", "OP-66"),
     ),
-    "late-register": ("{device} registered after its leg had ended: no INVITE", ("CALL-10",)),
-    "late-answer": ("{device} answered too late: hung up for it", ("I4",)),
-    "fault": ("a fault of this node: the call was ended", ()),
-    "final": ("caller answered {status}", ("CALL-09",)),
+    "no-second-push": (
+        "no second push to {device}: this release sends none to such a device",
+        ("OP-70",),
+    ),
+    "signed-out": ("no push to {device}: it has signed out meanwhile", ("REG-08",)),
+    "cancelled": ("the caller gave up: it gets 487", ("CALL-11", "SHL-01")),
+    "node-stopping": (
+        "{node} is being stopped: the caller gets 503 and may try another node",
+        ("CALL-22",),
+    ),
+    "fault": ("a fault of {node}: the call was ended", ()),
+    "final": ("the caller gets {status}", ("CALL-09",)),
 }
 """Step code to sentence and requirement ids. Invariants (I4) are those of the design."""
+
+WAIT_ENDS: Final = frozenset({"dropped", "extended", "gave-up", "push-refused", "push-no-service"})
+"""Steps after which a device is not waited for any more, while the call may go on."""
 
 
 class Step(NamedTuple):
@@ -101,11 +173,25 @@ class Step(NamedTuple):
 
     def sentence(self) -> str:
         """What happened, in words."""
-        return SENTENCES[self.code][0].format_map({"device": self.device, **dict(self.values)})
+        shown = {"device": self.device}
+        for name, value in self.values:
+            shown[name] = in_words(name, value)
+        return SENTENCES[self.code][0].format_map(shown)
 
     def requirements(self) -> tuple[str, ...]:
         """Why: ids of the catalogue."""
         return SENTENCES[self.code][1]
+
+    def value(self, name: str) -> str:
+        """One value in words, "" if it has none of this name."""
+        return next((in_words(name, value) for known, value in self.values if known == name), "")
+
+
+def in_words(name: str, value: str | int) -> str:
+    """A value of a step by the unit or kind that its name ends with."""
+    if name == "status":
+        return f"{value} {reason_of(int(value))}"
+    return f"{int(value) / 1000:.3f} s" if name.endswith("_ms") else str(value)
 
 
 @dataclass(slots=True)
@@ -118,10 +204,20 @@ class CallRecord:
     caller: str
     dn: str
     started_at: Instant
+    release: str = ""  # of the cluster: its rules
     ended_at: Instant | None = None
     status: int | None = None  # final response to the caller
     steps: list[Step] = field(default_factory=list)
+    called: dict[str, CalledDevice] = field(default_factory=dict)  # by device name
 
     def note(self, now: Instant, code: str, device: str = "", **values: str | int) -> None:
         """Add a step."""
         self.steps.append(Step(now, code, device, tuple(values.items())))
+
+    def note_late(self, now: Instant, device: str) -> None:
+        """A device registered that is not waited for any more."""
+        since = next(
+            (it.at for it in reversed(self.steps) if it.device == device and it.code in WAIT_ENDS),
+            self.ended_at or self.started_at,
+        )
+        self.note(now, "late-register", device, late_ms=(now - since) // MS)

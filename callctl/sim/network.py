@@ -298,6 +298,9 @@ class Network:
         if sockets.dials.get(peer) is not waiting:
             end.open = False  # who dialled is gone: what comes is reset
             return
+        if not end.peer.open:  # who was dialled has died meanwhile
+            self._dial_failed((sockets, peer, waiting, "reset by peer"))
+            return
         del sockets.dials[peer]
         sockets.add(end)
         for flow, data, glance in waiting:
