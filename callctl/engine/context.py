@@ -18,7 +18,7 @@ from callctl.model.device import ClientType, Device
 from callctl.push.capability.capabilities import Capabilities
 from callctl.push.capability.capability import Switches
 from callctl.push.features import PushFeatures
-from callctl.push.kind import target_of
+from callctl.push.kind import PushKind, channel_of, target_of
 from callctl.registration.binding import Binding, BindingTable
 from callctl.registration.push_binding import PushBinding, PushBindingTable
 from sipstack.entropy import Entropy
@@ -108,9 +108,8 @@ class NodeContext:
         if binding is None:
             return None
         features = self.features(binding)
-        if not features.call_push or target_of(features.call_channel, binding) is None:
-            return None
-        return binding
+        channel = channel_of(PushKind.INCOMING, binding, features)
+        return binding if features.call_push and target_of(channel, binding) is not None else None
 
     def features(self, binding: PushBinding) -> PushFeatures:
         """What this release offers to the device (GEN-10)."""

@@ -31,12 +31,19 @@ def channel_of(kind: PushKind, binding: PushBinding, features: PushFeatures) -> 
 
     A second push goes the way of the ring push, because CallKit may still ring for that (OP-08).
     A call push to a custom-region device stays off the VoIP channel whatever `features` were looked
-    up for it: each push there would have to show CallKit (CHN-09).
+    up for it: each push there would have to show CallKit (CHN-09). A standard client that gave no
+    VoIP token takes its calls as messages, as Linphone's `pn-prid=<token>:remote` asks for.
     Source: MODE-08, MODE-09, SHL-06.
     """
     if kind not in CALL_PUSHES:
         return features.message_channel
-    return Channel.MESSAGE if binding.custom_region else features.call_channel
+    if binding.custom_region or (features.call_channel is Channel.VOIP and _messages_only(binding)):
+        return Channel.MESSAGE
+    return features.call_channel
+
+
+def _messages_only(binding: PushBinding) -> bool:
+    return not binding.managed and binding.voip_token is None
 
 
 def target_of(channel: Channel, binding: PushBinding) -> str | None:

@@ -344,7 +344,7 @@ class Registrar:
             client=device.client,
             client_version=device.client_version or "",
             subscriber_service=service,
-            voip_token=push.voip_token or push.message_token,
+            voip_token=push.voip_token,
             message_token=push.message_token,
             custom_region=device.custom_region,
             topic=push.apple_topic if platform is Platform.IOS else push.pn_param,

@@ -269,3 +269,11 @@ def test_standard_client_counts_as_the_platform_of_its_push_provider(
     rig.close("ucm1", phone)
     assert statuses(rig.feed("ucm1", INVITE, rig.flow("ucm1", CALLER))) == [100]
     assert pushed(rig)[0] is Channel.VOIP
+
+
+@pytest.mark.req("REG-09")
+def test_standard_client_with_a_message_token_alone_is_rung_by_message_pushes() -> None:
+    standard = replace(IPHONE, client=ClientType.STANDARD)
+    binding = replace(iphone_binding(standard), managed=False, voip_token=None, key=None)
+    rig, _ = called("15", standard, binding=binding)
+    assert pushed(rig)[0] is Channel.MESSAGE
