@@ -39,7 +39,7 @@ bench:  ## cost per operation beside Kamailio and sippy, written to docs/benchma
 
 trace: setup  ## which requirement has a passing test; runs the tests if the last run is stale
 	@$(PY) scripts/trace_requirements.py --check-fresh || $(PY) -m pytest -q -n $(WORKERS)
-	@$(PY) scripts/trace_requirements.py --require tests/requirements_spine.txt
+	@$(PY) scripts/trace_requirements.py --require tests/requirements_required.txt
 
 sim: setup-run  ## the simulated world, RUNS seeds from SEED
 	.venv/bin/callctl sim --seed $(SEED) --runs $(RUNS) --processes $(WORKERS)
@@ -52,6 +52,7 @@ docs: setup  ## the generated pages of docs/
 	$(PY) -m callctl.cli.reference > docs/cli.md
 	$(PY) -m callctl.push.capability.reference > docs/capabilities.md
 	$(PY) -m callctl.sim.failover > docs/failover.md
+	$(PY) scripts/list_proofs.py
 
 layers: setup  ## the direction of imports, and what cores may not touch
 	.venv/bin/lint-imports

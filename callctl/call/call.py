@@ -36,15 +36,12 @@ from callctl.call.event import (
 )
 from callctl.call.itinerary import Cause, Stage
 from callctl.call.leg import Leg, LegState
-from callctl.call.parties import CallParties, CallState
+from callctl.call.parties import ELSEWHERE, CallParties, CallState
 from callctl.model.device import Device
 from callctl.push.kind import PushKind
 from callctl.registration.binding import Binding
 from sipstack.message.message import Response
-from sipstack.timing import SECOND, Instant
-
-ELSEWHERE: Final = 'SIP;cause=200;text="Call completed elsewhere"'
-"""Reason of the CANCEL to those who did not answer first (SHL-05, RFC 3326 §3.1)."""
+from sipstack.timing import MS, SECOND, Instant
 
 FLOW_FAILED: Final = 430
 """A node of the cluster found the flow of the device gone (RFC 5626 §11.5)."""
@@ -111,7 +108,8 @@ class Call(CallParties):
                 self._silent(leg, now, actions)
             waits = leg.state is LegState.WAITING
             if waits and leg.mobility_at is not None and leg.mobility_at <= now:
-                self._extend(leg, now, actions)
+                wait_s = self._parameters.mobility_wait_s
+                self._extend(leg, f"has not registered within {wait_s} s", now, actions)
             elif waits and leg.drop_at is not None and leg.drop_at <= now:
                 self._drop(leg, now, actions)
         stage = self.stage
@@ -150,7 +148,7 @@ class Call(CallParties):
         assert stage is not None
         if leg.state is not LegState.RINGING:
             leg.enter(LegState.RINGING)
-            self.record.note(now, "ringing", leg.name)
+            self.record.note(now, "ringing", leg.name, status=response.status)
             forwards = stage.forwarding.no_answer is not None
             if forwards and stage.pilot is None and stage.ends_at is None:
                 stage.ends_at = Instant(now + stage.forwarding.no_answer_s * SECOND)
@@ -168,14 +166,14 @@ class Call(CallParties):
         actions.append(PassResponse(response))
         if self.state is not CallState.PROCEEDING:
             branch.state = BranchState.ENDED
-            self.record.note(now, "late-answer", leg.name)
+            self.record.note(now, "late-answer", leg.name, status=response.status)
             actions.append(HangUp(branch, response))
             return
         branch.state = BranchState.ACCEPTED
         branch.to_tag = response.to_tag
         self.answered_by = branch
         leg.enter(LegState.ANSWERED)
-        self.record.note(now, "answered", leg.name)
+        self.record.note(now, "answered", leg.name, status=response.status)
         self._end(CallState.ANSWERED, response.status, now)
         for other in self.legs:
             self._cancel_branches(other, ELSEWHERE, now, actions)
@@ -187,10 +185,11 @@ class Call(CallParties):
     ) -> None:
         leg, status = branch.leg, response.status
         if leg.outside and status in PEER_TROUBLE:
-            self._destination_lost(branch, now, actions)
+            self._destination_lost(branch, f"it answered {status}", now, actions)
             return
         if status == FLOW_FAILED:
-            self._flow_lost(leg, Candidate(480, None), now, actions)
+            why = f"its flow at {branch.node} is gone"
+            self._flow_lost(leg, Candidate(480, None), why, now, actions)
             return
         if status in DECLINED:
             leg.declined = True
@@ -225,24 +224,30 @@ class Call(CallParties):
         leg = branch.leg
         if self.state is not CallState.PROCEEDING or not leg.live:
             return
+        silent = cause == "timeout"
         if leg.outside:
-            self._destination_lost(branch, now, actions)
+            why = "no answer" if silent else "no connection"
+            self._destination_lost(branch, why, now, actions)
             return
         if cause in UNSENDABLE:
             leg.outcome = Cause.NO_ANSWER
-            self.record.note(now, "failed", leg.name, status=UNSENDABLE[cause])
+            self.record.note(now, "unsendable", leg.name, why=cause)
             self._candidates.append(Candidate(UNSENDABLE[cause], None))
             self._close(leg, self._missed(leg), now, actions)
             self._go_on_if_last(leg, now, actions)
             return
         # 408 is for a device that got an INVITE and kept silent, never for a push wait (OP-02).
-        status = 408 if cause == "timeout" and leg.push_binding is None else 480
-        self._flow_lost(leg, Candidate(status, None), now, actions)
+        status = 408 if silent and leg.push_binding is None else 480
+        why = "it answered nothing" if silent else "its connection is gone"
+        self._flow_lost(leg, Candidate(status, None), why, now, actions)
 
-    def _destination_lost(self, branch: Branch, now: Instant, actions: list[CallAction]) -> None:
+    def _destination_lost(
+        self, branch: Branch, why: str, now: Instant, actions: list[CallAction]
+    ) -> None:
         """A destination of a trunk does not take the call: the next, while none has rung."""
         leg = branch.leg
-        self.record.note(now, "trunk-failed", leg.name, destination=str(branch.destination))
+        destination = str(branch.destination)
+        self.record.note(now, "trunk-failed", leg.name, destination=destination, why=why)
         actions.append(DoubtPeer(branch))
         if not leg.rang and self._try_next(leg, now, actions):
             return
@@ -255,6 +260,7 @@ class Call(CallParties):
         self,
         leg: Leg,
         candidate: Candidate,
+        why: str,
         now: Instant,
         actions: list[CallAction],
         lost_node: str | None = None,
@@ -266,13 +272,14 @@ class Call(CallParties):
             leg.timer_c_at = None
             if leg.state is not LegState.WAITING:
                 leg.enter(LegState.WAITING)
-                self.record.note(now, "flow-lost", leg.name)
+                left_ms = (leg.drop_at - now) // MS
+                self.record.note(now, "flow-lost", leg.name, why=why, left_ms=left_ms)
                 self._park(leg, now)
             newest, leg.newest = leg.newest, None
             if newest is not None and newest.node != lost_node:
                 self._came(leg, newest, now, actions)
             return
-        self.record.note(now, "failed", leg.name, status=candidate.status)
+        self.record.note(now, "lost", leg.name, why=why)
         leg.outcome = Cause.NO_ANSWER if leg.rang else Cause.UNREGISTERED
         self._candidates.append(candidate)
         self._close(leg, self._missed(leg), now, actions)
@@ -287,7 +294,8 @@ class Call(CallParties):
             if binding.dn != leg.dn:
                 continue
             if self.state is not CallState.PROCEEDING or not leg.expects:
-                self.record.note(now, "late-register", leg.name)
+                if not leg.branches:
+                    self.record.note_late(now, leg.name)
                 return
             self._came(leg, binding, now, actions)
             return
@@ -315,6 +323,7 @@ class Call(CallParties):
         if leg.state is LegState.WAITING:
             if leg.mobility is not None:
                 leg.mobility = None
+                self.record.note(now, "in-time", leg.name)
                 actions.append(CountMobility(MobilityOutcome.TO_JABBER))
             leg.enter(LegState.OFFERED)
         if not known:
@@ -363,7 +372,8 @@ class Call(CallParties):
                     # dead, the CANCEL's timer ends the copy.
                     branch.state = BranchState.ENDED
                     actions.append(CancelBranch(branch, None))
-                    self._flow_lost(leg, Candidate(480, None), now, actions, node)
+                    why = f"{node} went out of service"
+                    self._flow_lost(leg, Candidate(480, None), why, now, actions, node)
             if leg.state is LegState.WAITING and leg.pushed_node == node and not leg.repushed:
                 leg.repushed = True
                 actions.append(self._ring_push(leg))
@@ -372,7 +382,7 @@ class Call(CallParties):
         """Nobody would ever answer the caller: it may try again, at another node."""
         if self.state is not CallState.PROCEEDING:
             return
-        self.record.note(now, "node-stopping")
+        self.record.note(now, "node-stopping", node=self.node)
         self._end(CallState.ENDED, 503, now)
         actions.append(AnswerCaller(503, (("Retry-After", "1"),)))
         for leg in self.legs:
@@ -383,25 +393,28 @@ class Call(CallParties):
         if self._rings or self.state is not CallState.PROCEEDING:
             return
         self._rings = True
+        ring_back_s = self._parameters.ring_back_s
         if self.reliable_ringing:
-            self.record.note(now, "ring-back-held")
+            self.record.note(now, "ring-back-held", ring_back_s=ring_back_s)
             return
-        self.record.note(now, "ring-back")
+        self.record.note(now, "ring-back", ring_back_s=ring_back_s)
         actions.append(AnswerCaller(180))
 
     def _doubt(self, leg: Leg, now: Instant, actions: list[CallAction]) -> None:
         """No word for some time: a flow that may be dead, or a peer that is."""
         if leg.outside:
             self._cancel_branches(leg, None, now, actions)
-            self._destination_lost(leg.branches[-1], now, actions)
+            self._destination_lost(leg.branches[-1], "no answer in time", now, actions)
             return
         # What a flow taken for dead says later still counts.
         leg.enter(LegState.WAITING)
-        self.record.note(now, "flow-doubtful", leg.name)
+        assert leg.drop_at is not None
+        probe_s, left_ms = self._parameters.flow_probe_s, (leg.drop_at - now) // MS
+        self.record.note(now, "flow-doubtful", leg.name, probe_s=probe_s, left_ms=left_ms)
         self._park(leg, now)
 
     def _drop(self, leg: Leg, now: Instant, actions: list[CallAction]) -> None:
-        self.record.note(now, "dropped", leg.name)
+        self.record.note(now, "dropped", leg.name, drop_s=self._parameters.drop_s)
         self._cancel_branches(leg, None, now, actions)
         self._abandon(leg, self._missed(leg), now, actions)
 
@@ -411,7 +424,7 @@ class Call(CallParties):
         """The device does not come: its user's mobility identity, or the leg ends (CALL-09)."""
         leg.outcome = Cause.UNREGISTERED
         if leg.mobility is not None:
-            self._extend(leg, now, actions)
+            self._extend(leg, "does not come", now, actions)
             return
         self._candidates.append(absent(cloud_failed=leg.cloud_failed))
         self._close(leg, second_push, now, actions)

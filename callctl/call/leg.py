@@ -100,6 +100,7 @@ class Leg:
         "state",
         "timer_c_at",
         "token_refused",
+        "told_end",
         "ways",
     )
 
@@ -132,6 +133,7 @@ class Leg:
         self.pushed_node: str | None = None  # active node named in the newest ring push
         self.repushed = False
         self.second_push: PushKind | None = None
+        self.told_end = True  # False: its release sends no second push to such a device (OP-70)
         self.token_refused = False
         self.cloud_failed = False
         self.declined = False

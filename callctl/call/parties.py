@@ -41,6 +41,22 @@ SECOND_PUSH_STEPS: Final = {
 NOT_CHOSEN: Final = 'Q.850;cause=26;text="Non-selected user clearing"'
 """Reason of the CANCEL to a member that a hunt leaves: it has missed nothing (OP-66, RFC 3326)."""
 
+ELSEWHERE: Final = 'SIP;cause=200;text="Call completed elsewhere"'
+"""Reason of the CANCEL to those who did not answer first (SHL-05, RFC 3326 §3.1)."""
+
+SAYING: Final = {
+    ELSEWHERE: ", which says that it was answered elsewhere",
+    NOT_CHOSEN: ", which says that nothing was missed",
+}
+"""What the story tells of the Reason of a CANCEL; that of a caller is its own business."""
+
+FORWARD_STEPS: Final = {
+    Cause.UNCONDITIONAL: "forward-unconditional",
+    Cause.BUSY: "forward-busy",
+    Cause.NO_ANSWER: "forward-no-answer",
+    Cause.UNREGISTERED: "forward-unregistered",
+}
+
 
 class CallState(Enum):
     """What the caller has got so far."""
@@ -136,6 +152,8 @@ class CallParties(Timed):
             self._candidates.append(Candidate(target.refusal, None, retry))
         if pilot is not None:
             stage.ends_at = Instant(now + pilot.member_ring_s * SECOND)
+            if target.pilot is not None:
+                self.record.note(now, "hunt-all", pilot=pilot.dn, wait_s=pilot.member_ring_s)
         self._join(stage, target, now, actions)
         if not stage.expects:
             busy = target.refusal == 486
@@ -157,7 +175,8 @@ class CallParties(Timed):
                     self._offer(leg, binding, now, actions)
                 self.record.note(now, "direct", leg.name, node=bindings[0].node)
             elif leg.push_binding is None:
-                self._extend(leg, now, actions)  # it cannot be woken, but its user can be reached
+                # It cannot be woken, but its user can be reached.
+                self._extend(leg, "has no live flow and cannot be woken", now, actions)
                 continue
             else:
                 leg.enter(LegState.WAITING)
@@ -165,24 +184,36 @@ class CallParties(Timed):
                 leg.start_clocks(self._parameters, now)
                 if leg.state is LegState.WAITING:
                     self._park(leg, now)
+                    ring_back_s, drop_s = self._parameters.ring_back_s, self._parameters.drop_s
+                    self.record.note(
+                        now, "parked", leg.name, ring_back_s=ring_back_s, drop_s=drop_s
+                    )
                 actions.append(self._ring_push(leg))
 
     def _go_on(self, stage: Stage, now: Instant, actions: list[CallAction], outcome: Cause) -> None:
         """Nobody of the stage takes the call: the next number, or the end."""
         stage.ends_at = None
         onward = self._itinerary.onward(stage.forwarding, outcome)
+        if stage.pilot is not None and (onward is None or onward.cause is not Cause.HUNT):
+            self.record.note(now, "hunt-over", pilot=stage.pilot.dn)
         if onward is None:
             self._finish(now, actions)
         else:
             self._go_to(onward, now, actions)
 
     def _go_to(self, onward: Onward, now: Instant, actions: list[CallAction]) -> None:
+        number, pilot, stage = onward.number, onward.pilot, self.stage
+        assert stage is not None
         if not self._itinerary.enter(onward):
-            self.record.note(now, "forward-refused", number=onward.number)
+            self.record.note(now, "forward-refused", number=number)
             self._finish(now, actions)
             return
-        code = "hunt" if onward.cause is Cause.HUNT else f"forward-{onward.cause.name.lower()}"
-        self.record.note(now, code.replace("_", "-"), number=onward.number)
+        if pilot is not None:
+            wait_s = pilot.member_ring_s
+            self.record.note(now, "hunt", pilot=pilot.dn, number=number, wait_s=wait_s)
+        else:
+            left = stage.number if stage.pilot is None else stage.pilot.dn
+            self.record.note(now, FORWARD_STEPS[onward.cause], dn=left, number=number)
         actions.append(Reach(onward))
 
     def _reached(
@@ -215,11 +246,13 @@ class CallParties(Timed):
         """The time of a member, or that of a line before it forwards, is over."""
         if self.state is not CallState.PROCEEDING:
             return
-        reason = None if stage.pilot is None else NOT_CHOSEN
+        reason, wait_s = None, stage.forwarding.no_answer_s
+        if stage.pilot is not None:
+            reason, wait_s = NOT_CHOSEN, stage.pilot.member_ring_s
         for leg in stage.legs:
             if leg.expects:
                 leg.outcome = Cause.NO_ANSWER
-                self.record.note(now, "gave-up", leg.name)
+                self.record.note(now, "gave-up", leg.name, wait_s=wait_s)
                 if leg.state is LegState.WAITING:
                     self._candidates.append(absent(cloud_failed=leg.cloud_failed))
                 else:
@@ -242,9 +275,6 @@ class CallParties(Timed):
             ring_back_at=leg.ring_back_at or now,
             drop_at=leg.drop_at,
         )
-        parameters = self._parameters
-        ring_back_s, drop_s = parameters.ring_back_s, parameters.drop_s
-        self.record.note(now, "parked", leg.name, ring_back_s=ring_back_s, drop_s=drop_s)
 
     @staticmethod
     def _ring_push(leg: Leg) -> RequestPush:
@@ -270,14 +300,17 @@ class CallParties(Timed):
         actions.append(Offer(branch))
         return True
 
-    def _extend(self, leg: Leg, now: Instant, actions: list[CallAction]) -> None:
-        """Call the user's mobility identity; the wait for the app ends for this call (OP-38)."""
+    def _extend(self, leg: Leg, why: str, now: Instant, actions: list[CallAction]) -> None:
+        """Call the user's mobility identity; the wait for the app ends for this call (OP-38).
+
+        `why`: what the device has not done, for the story.
+        """
         assert leg.mobility is not None
         assert leg.stage is not None
         number, leg.mobility = leg.mobility, None
         leg.stage.asking += 1
         self._cancel_branches(leg, None, now, actions)
-        self.record.note(now, "extended", leg.name, number=number)
+        self.record.note(now, "extended", leg.name, number=number, why=why)
         leg.outcome = Cause.UNREGISTERED
         self._candidates.append(absent(cloud_failed=leg.cloud_failed))
         leg.enter(LegState.EXTENDED)
@@ -298,7 +331,8 @@ class CallParties(Timed):
         for branch in leg.branches:
             if branch.state in (BranchState.CALLING, BranchState.PROCEEDING):
                 branch.state = BranchState.ENDED
-                self.record.note(now, "branch-cancelled", leg.name)
+                saying = "" if reason is None else SAYING.get(reason, "")
+                self.record.note(now, "branch-cancelled", leg.name, saying=saying)
                 actions.append(CancelBranch(branch, reason))
 
     def _close(
@@ -310,7 +344,9 @@ class CallParties(Timed):
         leg.enter(LegState.ENDED)
         if second_push is None or leg.declined or leg.token_refused or not leg.pushes:
             return
-        if leg.second_push is None:
+        if not leg.told_end:
+            self.record.note(now, "no-second-push", leg.name)
+        elif leg.second_push is None:
             leg.second_push = second_push
             self.record.note(now, SECOND_PUSH_STEPS[second_push], leg.name)
             actions.append(RequestPush(leg, second_push))

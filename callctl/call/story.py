@@ -19,7 +19,10 @@ SENTENCES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
         "the called side is shown {number} as the caller: external presentation of {device}",
         ("CID-03", "CID-09"),
     ),
-    "anonymous": ("the caller is not to be shown: no push and no INVITE says who calls", ("CID-10",)),
+    "anonymous": (
+        "the caller is not to be shown: no push and no INVITE says who calls",
+        ("CID-10",),
+    ),
     # Whom the number stands for.
     "no-such-line": ("nobody has number {dn}", ("OP-02",)),
     "unreachable": (
@@ -56,8 +59,8 @@ SENTENCES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     ),
     "push-accepted": ("the push service accepted the push to {device}", ("OP-13",)),
     "push-refused": (
-        "the cloud says that {device} cannot be pushed to any more: its wait ends, and so do pushes "
-        "until it signs in again",
+        "the cloud says that {device} cannot be pushed to any more: its wait ends, and so do "
+        "pushes until it signs in again",
         ("REG-06", "CALL-18"),
     ),
     "push-no-service": (

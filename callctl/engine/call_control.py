@@ -10,9 +10,7 @@ from typing import Final
 
 from callctl.call.branch import Branch, BranchState
 from callctl.call.call import Call, call_of
-from callctl.call.caller_identity import (
-    caller_identity,
-)
+from callctl.call.caller_identity import CallerIdentity, caller_identity
 from callctl.call.event import (
     AnswerCaller,
     BranchFailed,
@@ -68,6 +66,9 @@ from sipstack.transport.flow import Flow
 RECORDS_MAX: Final = 2_000
 """Ended calls whose story is kept. A story is about 2 kB."""
 
+LATE_NS: Final = 60 * SECOND
+"""A device that registers so long after its call ended is noted there as late."""
+
 RESULTS: Final[dict[Outcome, PushResult | None]] = {
     Outcome.ACCEPTED: PushResult.ACCEPTED,
     Outcome.REFUSED_TOKEN: PushResult.TARGET_INVALID,
@@ -84,6 +85,23 @@ def hunt_pilot_of(leg: Leg) -> str | None:
     return None if pilot is None else pilot.dn
 
 
+def note_caller(
+    record: CallRecord,
+    caller: CallerIdentity,
+    device: Device | None,
+    trunk: SipTrunk | None,
+    now: Instant,
+) -> None:
+    """The first steps of a story: who calls, and whom the called side is shown."""
+    known = caller.number or ("an anonymous caller" if caller.anonymous else "an unknown caller")
+    over = "" if trunk is None else f" over trunk {trunk.name}"
+    record.note(now, "received", caller=known, dn=record.dn, node=record.node, over=over)
+    if caller.anonymous:
+        record.note(now, "anonymous")
+    elif device is not None and caller.number and caller.number not in device.lines:
+        record.note(now, "presented", device.name, number=caller.number)
+
+
 class CallControl:
     """Every call of a node, by what may concern it."""
 
@@ -91,7 +109,9 @@ class CallControl:
         "_context",
         "_deadlines",
         "_finder",
+        "_missed",
         "_proxy",
+        "_release",
         "_rings",
         "_take",
         "_trunks",
@@ -113,6 +133,9 @@ class CallControl:
         self.counters = Counters()
         self._finder = TargetFinder(context, self.calls, self.waiting, trunks)
         self.records: deque[CallRecord] = deque(maxlen=RECORDS_MAX)
+        # The newest call of a device that ended before the device had come, for its story alone.
+        self._missed: dict[str, CallRecord] = {}
+        self._release = str(context.cluster.release)
 
     def invite(
         self,
@@ -131,9 +154,15 @@ class CallControl:
         device = calling_device(context, request, flow, now)
         caller = caller_identity(request, cluster, trunk, device)
         record = CallRecord(
-            uuid4(context.entropy), request.call_id, context.name, caller.number, number, now
+            uuid4(context.entropy),
+            request.call_id,
+            context.name,
+            caller.number,
+            number,
+            now,
+            self._release,
         )
-        record.note(now, "received", caller=caller.number or "?", dn=number, node=context.name)
+        note_caller(record, caller, device, trunk, now)
         self.records.append(record)
         call = Call(
             request, number, context.name, context.incarnation, record, cluster.service_parameters
@@ -158,6 +187,9 @@ class CallControl:
 
     def device_registered(self, binding: Binding, now: Instant, out: Out) -> None:
         """An authenticated REGISTER was answered: release what waits for the device, in order."""
+        missed = self._missed.pop(binding.device_name, None)
+        if missed is not None and now - (missed.ended_at or now) < LATE_NS:
+            missed.note_late(now, binding.device_name)
         calls = self.waiting.of(binding.device_name)
         if calls:
             event = DeviceRegistered(binding, self._context.cluster.devices[binding.device_name])
@@ -259,7 +291,7 @@ class CallControl:
                     copies.append(branch.transaction)
                 elif branch.transaction is not None:
                     branch.transaction.owner = None  # the call it is of stands: nobody hangs it up
-        call.record.note(now, "fault")
+        call.record.note(now, "fault", node=self._context.name)
         if call.record.status is None:
             call.record.status, call.record.ended_at = 500, now
         transaction: ServerTransaction = call.transaction  # type: ignore[assignment]
@@ -322,7 +354,10 @@ class CallControl:
         context = self._context
         device = leg.device
         binding = None if device is None else context.push_bindings.get(device.name)
-        if device is None or binding is None:
+        if device is None:
+            return
+        if binding is None:
+            call.record.note(now, "signed-out", device.name)
             return
         features = context.features(binding)
         if kind is not PushKind.INCOMING and not features.second_push:
@@ -332,13 +367,15 @@ class CallControl:
         parameters = context.cluster.service_parameters
         deadline = Instant(now + parameters.drop_s * SECOND)
         if kind is PushKind.INCOMING and node is None:
-            call.record.note(now, "no-node", device.name)  # it would have nowhere to go
+            group = ", ".join(context.cluster.group_of(device).nodes)
+            call.record.note(now, "no-node", device.name, group=group)  # nowhere to go
             return
         if kind is PushKind.INCOMING:
-            again = leg.pushed_node is not None
+            code = "ring-push" if leg.pushed_node is None else "ring-push-again"
+            if not features.active_node or binding.key is None:
+                code = "ring-push-plain"
             leg.pushed_node = node
             deadline = leg.drop_at or deadline
-            code = "ring-push-again" if again else "ring-push"
             why = context.why_active(device, node or "")
             call.record.note(now, code, device.name, node=node or "-", why=why)
         intent = PushIntent(
@@ -378,10 +415,17 @@ class CallControl:
             role=cluster.group_of(device).role_of(name) or "primary",
         )
 
+    def _remember_missed(self, device_name: str, record: CallRecord) -> None:
+        if len(self._missed) >= RECORDS_MAX:
+            del self._missed[next(iter(self._missed))]
+        self._missed[device_name] = record
+
     def _stop_waiting(self, call: Call, out: Out) -> None:
         """No REGISTER releases this call any more, and no ring push that has not left may leave."""
         if not self.waiting.forget(call):
             return
         for leg in call.legs:
+            if leg.pushes and not leg.branches:
+                self._remember_missed(leg.name, call.record)
             if leg.pushes:  # also where a second push is wanted: the release may know none
                 out.append(WithdrawPush(PushWithdrawn(call.record.call_uuid, leg.name)))

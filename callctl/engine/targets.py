@@ -9,11 +9,12 @@ from collections.abc import Collection
 from typing import Final
 
 from callctl.call.call import Call
+from callctl.call.called import KINDS, CalledDevice
 from callctl.call.itinerary import Cause, Onward, Target
 from callctl.call.leg import Leg, LegState
 from callctl.engine.context import NodeContext
 from callctl.engine.trunks import Trunks
-from callctl.model.device import Device, Platform
+from callctl.model.device import ClientType, Device, Platform
 from callctl.model.hunt_pilot import Distribution, HuntPilot
 from callctl.model.line import Line
 from callctl.model.trunk import RoutePattern
@@ -142,12 +143,17 @@ class TargetFinder:
                 continue  # one leg and one ring push per device and call (CALL-16)
             live = tuple(b for b in bindings if b.device_name == name and context.lives(b))
             push_binding = context.push_binding(device)
-            if push_binding is not None and context.active_node(device) is None:
-                call.record.note(now, "no-node", name)
+            no_node = push_binding is not None and context.active_node(device) is None
+            if no_node:
+                group = ", ".join(context.cluster.group_of(device).nodes)
+                call.record.note(now, "no-node", name, group=group)
                 push_binding = None
+            called = call.record.called[name] = self._called(device, dn)
             other = self._mobility(device, push_binding) if mobility else None
             if not live and push_binding is None and other is None:
-                call.record.note(now, "unreachable", name)
+                if not no_node:
+                    why = self._why_not_woken(device, called)
+                    call.record.note(now, "unreachable", name, why=why)
                 self._waiting.add(call, name)  # it may still register while the call rings
                 continue
             if not live and self._full(name):
@@ -157,8 +163,33 @@ class TargetFinder:
             if taken is not None:
                 taken.add(name)
             self._waiting.add(call, name)
-            legs.append((Leg(device, push_binding, dn, mobility=other), live))
+            leg = Leg(device, push_binding, dn, mobility=other)
+            leg.told_end = called.second_push
+            legs.append((leg, live))
         return legs, crowded
+
+    def _called(self, device: Device, dn: str) -> CalledDevice:
+        """The device as it is now, for whoever asks later why it rang or did not."""
+        context = self._context
+        binding = context.push_bindings.get(device.name)
+        if binding is None:
+            return CalledDevice.of(device, dn, None, None, "")
+        capability = context.capabilities.of(binding)
+        return CalledDevice.of(device, dn, binding, capability.features, capability.refused)
+
+    def _why_not_woken(self, device: Device, called: CalledDevice) -> str:
+        """In words: what a device lacks that has no push (GEN-09, REG-13)."""
+        context = self._context
+        if not device.mobile:
+            return f"a {KINDS[device.platform]} gets no push"
+        if not context.cluster.cloud.push_enabled or context.cluster.unrestricted:
+            return "this cluster sends no push"
+        if called.features is None:
+            if device.client is ClientType.STANDARD:
+                return "no registration of it has push parameters"
+            known = context.push_bindings.stamp_of(device.name) is not None
+            return "it has signed out, or lost its app" if known else "it has never signed in"
+        return called.refused or "it has given no token for calls"
 
     def _mobility(self, device: Device, push_binding: PushBinding | None) -> str | None:
         """The number to call if the device does not come: of iPhones on APNS only (MOB-07)."""
