@@ -2,7 +2,8 @@
 
 PY := .venv/bin/python
 SOURCES := sipstack callctl tests bench scripts
-WORKERS ?= 2
+WORKERS ?= 4 # of the tests: they wait for real clients more than they compute
+PROCESSES ?= 2
 SEED ?= 1
 RUNS ?= 10000
 FUZZ_INPUTS ?= 1000000
@@ -42,16 +43,17 @@ trace: setup  ## which requirement has a passing test; runs the tests if the las
 	@$(PY) scripts/trace_requirements.py --require tests/requirements_required.txt
 
 sim: setup-run  ## the simulated world, RUNS seeds from SEED
-	.venv/bin/callctl sim --seed $(SEED) --runs $(RUNS) --processes $(WORKERS)
+	.venv/bin/callctl sim --seed $(SEED) --runs $(RUNS) --processes $(PROCESSES)
 
 fuzz: setup  ## FUZZ_INPUTS mutated messages against the parsers
-	$(PY) -m pytest tests/property -n $(WORKERS) --fuzz-inputs $(FUZZ_INPUTS)
+	$(PY) -m pytest tests/property -n $(PROCESSES) --fuzz-inputs $(FUZZ_INPUTS)
 
 docs: setup  ## the generated pages of docs/
 	$(PY) -m callctl.model.reference > docs/cluster-file.md
 	$(PY) -m callctl.cli.reference > docs/cli.md
 	$(PY) -m callctl.push.capability.reference > docs/capabilities.md
 	$(PY) -m callctl.sim.failover > docs/failover.md
+	$(PY) -m callctl.sim.stories > docs/stories.md
 	$(PY) scripts/list_proofs.py
 
 layers: setup  ## the direction of imports, and what cores may not touch

@@ -109,7 +109,7 @@ class Call(CallParties):
             waits = leg.state is LegState.WAITING
             if waits and leg.mobility_at is not None and leg.mobility_at <= now:
                 wait_s = self._parameters.mobility_wait_s
-                self._extend(leg, f"has not registered within {wait_s} s", now, actions)
+                self._extend(leg, f"did not register within {wait_s} s", now, actions)
             elif waits and leg.drop_at is not None and leg.drop_at <= now:
                 self._drop(leg, now, actions)
         stage = self.stage
@@ -424,7 +424,7 @@ class Call(CallParties):
         """The device does not come: its user's mobility identity, or the leg ends (CALL-09)."""
         leg.outcome = Cause.UNREGISTERED
         if leg.mobility is not None:
-            self._extend(leg, "does not come", now, actions)
+            self._extend(leg, "did not come", now, actions)
             return
         self._candidates.append(absent(cloud_failed=leg.cloud_failed))
         self._close(leg, second_push, now, actions)

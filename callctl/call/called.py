@@ -116,31 +116,31 @@ class CalledDevice(NamedTuple):
 
     def _way(self, features: PushFeatures, release: str) -> tuple[str, str]:
         if self.custom_region:
-            return "message push, as CallKit may not show in the custom region,", "CHN-01"
+            return "message push to tap (the custom region has no CallKit)", "CHN-01"
         if features.call_channel is Channel.VOIP:
             return "VoIP push", "MODE-09"
         if self._ios_12:
-            return "push over the only channel that iOS 12 has,", "MODE-08"
-        return f"push over the only channel that release {release} has,", "REL-06"
+            return "push over the one channel of iOS 12,", "MODE-08"
+        return f"push over the one channel of release {release},", "REL-06"
 
     def _content(self, features: PushFeatures, release: str) -> tuple[str, tuple[str, ...]]:
         if not self.sealed:
-            return "without content, as such a client gives no key to seal it with", ("OP-01",)
+            return "without content, as the client gave no key to seal it", ("OP-01",)
         if features.caller_id and features.active_node:
             return "with caller and node", ("CID-01", "CMG-05")
         if features.caller_id:
-            return f"with the caller; release {release} names no node in it", ("CID-01", "CMG-06")
+            return "with caller, without node", ("CID-01", "CMG-06")
         if self._ios_12:
-            return "without caller and node, which iOS 12 gets from no release", ("CID-02",)
+            return "without caller and node", ("CMG-05",)
         if features.active_node:
-            return "with the node; Android gets the caller with the INVITE", ("CID-05", "CMG-05")
-        return f"without caller and node, which release {release} does not send", ("CID-02",)
+            return "with node; the caller comes with the INVITE", ("CID-05", "CMG-05")
+        return "without caller and node", ("CID-02", "CMG-06")
 
     def _end(self, features: PushFeatures, release: str) -> tuple[str, str]:
         if features.second_push:
-            return "a second push if it does not get the call", "OP-70"
-        who = "iOS 12 gets none" if self._ios_12 else f"release {release} has none"
-        return f"no second push: {who}", "OP-70"
+            return "a second push if the call ends without it", "OP-70"
+        who = "iOS 12" if self._ios_12 else f"release {release}"
+        return f"no second push with {who}", "OP-70"
 
     @property
     def _ios_12(self) -> bool:

@@ -44,11 +44,8 @@ NOT_CHOSEN: Final = 'Q.850;cause=26;text="Non-selected user clearing"'
 ELSEWHERE: Final = 'SIP;cause=200;text="Call completed elsewhere"'
 """Reason of the CANCEL to those who did not answer first (SHL-05, RFC 3326 §3.1)."""
 
-SAYING: Final = {
-    ELSEWHERE: ", which says that it was answered elsewhere",
-    NOT_CHOSEN: ", which says that nothing was missed",
-}
-"""What the story tells of the Reason of a CANCEL; that of a caller is its own business."""
+CANCEL_STEPS: Final = {ELSEWHERE: "branch-cancelled", NOT_CHOSEN: "branch-left"}
+"""Step of a CANCEL by its Reason; any other is "branch-ended"."""
 
 FORWARD_STEPS: Final = {
     Cause.UNCONDITIONAL: "forward-unconditional",
@@ -176,7 +173,7 @@ class CallParties(Timed):
                 self.record.note(now, "direct", leg.name, node=bindings[0].node)
             elif leg.push_binding is None:
                 # It cannot be woken, but its user can be reached.
-                self._extend(leg, "has no live flow and cannot be woken", now, actions)
+                self._extend(leg, "had no live flow and could not be woken", now, actions)
                 continue
             else:
                 leg.enter(LegState.WAITING)
@@ -331,8 +328,8 @@ class CallParties(Timed):
         for branch in leg.branches:
             if branch.state in (BranchState.CALLING, BranchState.PROCEEDING):
                 branch.state = BranchState.ENDED
-                saying = "" if reason is None else SAYING.get(reason, "")
-                self.record.note(now, "branch-cancelled", leg.name, saying=saying)
+                code = CANCEL_STEPS.get(reason or "", "branch-ended")
+                self.record.note(now, code, leg.name)
                 actions.append(CancelBranch(branch, reason))
 
     def _close(

@@ -14,13 +14,16 @@ from sipstack.message.status import reason_of
 from sipstack.timing import MS, Instant
 
 SENTENCES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
-    "received": ("INVITE from {caller} for {dn} taken by {node}{over}", ("CALL-19",)),
+    "received": (
+        "INVITE from {caller} for {dn} taken by {node}{over}, 100 sent at once",
+        ("CALL-19",),
+    ),
     "presented": (
-        "the called side is shown {number} as the caller: external presentation of {device}",
+        "{device} calls, and {number} is shown as the caller: external presentation",
         ("CID-03", "CID-09"),
     ),
     "anonymous": (
-        "the caller is not to be shown: no push and no INVITE says who calls",
+        "the caller is not to be shown: pushes and P-Asserted-Identity say nothing of it",
         ("CID-10",),
     ),
     # Whom the number stands for.
@@ -36,8 +39,8 @@ SENTENCES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "crowded": ("{device} has as many calls waiting as it may", ("OP-06",)),
     "direct": ("{device} has a live flow at {node}: INVITE sent at once", ("CALL-03", "MODE-04")),
     "parked": (
-        "{device} has no live flow: INVITE parked; ringing to the caller in {ring_back_s} s, "
-        "end of the wait in {drop_s} s",
+        "{device} has no live flow: INVITE parked; 180 to the caller after {ring_back_s} s, "
+        "wait ends after {drop_s} s",
         ("CALL-01", "CALL-04", "CALL-05"),
     ),
     "joined": (
@@ -50,25 +53,28 @@ SENTENCES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
         ("CALL-01", "CMG-05", "CMG-07"),
     ),
     "ring-push-plain": (
-        "ring push to {device}, which names no node: it registers in the order it knows",
+        "ring push to {device}, naming no node: the phone tries those it knows",
         ("CALL-01", "CMG-06"),
     ),
     "ring-push-again": (
         "ring push to {device} once more, naming {node}: {why}",
         ("CMG-04", "CALL-16"),
     ),
-    "push-accepted": ("the push service accepted the push to {device}", ("OP-13",)),
+    "ring-push-plain-again": (
+        "ring push to {device} once more, naming no node: a node went out of service meanwhile",
+        ("CALL-16", "CMG-06"),
+    ),
+    "push-accepted": ("the cloud took the ring push to {device}", ("OP-13",)),
     "push-refused": (
-        "the cloud says that {device} cannot be pushed to any more: its wait ends, and so do "
-        "pushes until it signs in again",
+        "the cloud does not know {device} any more: no wait, and no push until it signs in again",
         ("REG-06", "CALL-18"),
     ),
     "push-no-service": (
-        "the ring push to {device} was refused here or in the cloud: its wait ends",
+        "the ring push to {device} was refused, here or in the cloud (see Pushes): no wait",
         ("CPNS-03", "CALL-18"),
     ),
     "push-failed": (
-        "the cloud did not take the push to {device}; still waiting, it may come all the same",
+        "the cloud did not take the ring push to {device} (see Pushes): waiting all the same",
         ("CLOUD-08",),
     ),
     # The device comes, or does not.
@@ -134,13 +140,18 @@ SENTENCES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
         ("CALL-09",),
     ),
     "extended": (
-        "{device} {why}: the mobility identity of its user, {number}, is called",
+        "{device} {why}: {number}, the mobility identity of its user, is called",
         ("MOB-02", "CALL-09"),
     ),
     "trunk": ("INVITE sent over {device} to {destination}", ()),
     "trunk-failed": ("{destination} of {device} does not take the call: {why}", ()),
     # The end.
-    "branch-cancelled": ("CANCEL to {device}{saying}", ("SHL-05",)),
+    "branch-cancelled": (
+        "CANCEL to {device}, which says that it was answered elsewhere",
+        ("SHL-05",),
+    ),
+    "branch-left": ("CANCEL to {device}, which says that nothing was missed", ("OP-66",)),
+    "branch-ended": ("CANCEL to {device}", ()),
     "missed-push": ("missed-call push to {device}", ("CALL-06", "SHL-01", "SHL-02")),
     "elsewhere-push": ("answered-elsewhere push to {device}", ("SHL-03", "SHL-04")),
     "cancelled-push": (
@@ -155,6 +166,10 @@ SENTENCES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "cancelled": ("the caller gave up: it gets 487", ("CALL-11", "SHL-01")),
     "node-stopping": (
         "{node} is being stopped: the caller gets 503 and may try another node",
+        ("CALL-22",),
+    ),
+    "node-died": (
+        "{node} died, and the call with it: nobody answers the caller any more",
         ("CALL-22",),
     ),
     "fault": ("a fault of {node}: the call was ended", ()),
@@ -216,6 +231,11 @@ class CallRecord:
     def note(self, now: Instant, code: str, device: str = "", **values: str | int) -> None:
         """Add a step."""
         self.steps.append(Step(now, code, device, tuple(values.items())))
+
+    def note_death(self, now: Instant) -> None:
+        """The node of the call died; a call that had its final answer lives on without it."""
+        if self.status is None:
+            self.note(now, "node-died", node=self.node)
 
     def note_late(self, now: Instant, device: str) -> None:
         """A device registered that is not waited for any more."""

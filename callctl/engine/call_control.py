@@ -373,7 +373,7 @@ class CallControl:
         if kind is PushKind.INCOMING:
             code = "ring-push" if leg.pushed_node is None else "ring-push-again"
             if not features.active_node or binding.key is None:
-                code = "ring-push-plain"
+                code = "ring-push-plain" if leg.pushed_node is None else "ring-push-plain-again"
             leg.pushed_node = node
             deadline = leg.drop_at or deadline
             why = context.why_active(device, node or "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import TypeAlias
 from zlib import crc32
 
@@ -125,10 +126,14 @@ class NodeContext:
         last = self.table.last_node(device.name)
         if node == last:
             return "it registered there last"
-        role = self.cluster.group_of(device).role_of(node) or "first"
-        return (
-            f"its {role} node" if last is None else f"its {role} node, as {last} is out of service"
-        )
+        group = self.cluster.group_of(device)
+        role = group.role_of(node) or "first"
+        before = [*takewhile(node.__ne__, group.nodes), last]
+        gone = [it for it in group.nodes if it in before and not self.membership.in_service(it)]
+        if not gone:
+            return f"its {role} node"
+        verb = "is" if len(gone) == 1 else "are"
+        return f"its {role} node, as {' and '.join(gone)} {verb} out of service"
 
     def dial(self, contact: str) -> Flow | None:
         """The flow to a contact by its address; None if that is a name, or not to be sent to.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, Field
 
 from callctl.call.story import CallRecord
+from callctl.call.telling import call_fields, push_fields, story_fields
 from callctl.engine.engine import Engine
 from callctl.io.caller import Caller, Wish
 from callctl.io.cluster_shell import ClusterShell
@@ -17,7 +18,7 @@ from callctl.io.phone_setup import PhoneSetup
 from callctl.push.history import PushEntry
 from callctl.push.kind import target_of
 from callctl.registration.binding import Binding
-from sipstack.timing import MS, SECOND, Instant
+from sipstack.timing import SECOND, Instant
 
 PushState: TypeAlias = Literal["ready", "no target", "not offered", "none"]
 
@@ -124,11 +125,23 @@ class StepView(BaseModel):
     requirements: list[str]
 
 
+class CalledView(BaseModel):
+    """One device that a call was for, as it was then."""
+
+    device: str
+    dn: str
+    kind: str = Field(description="What it is: system, client and their versions.")
+    push_rule: str = Field(description="How a call wakes it, and why so; empty: no push does.")
+    requirements: list[str]
+
+
 class CallStory(CallView):
     """One call, step by step."""
 
+    called: list[CalledView]
     steps: list[StepView]
     pushes: list[PushView]
+    verdict: str = Field(description="How it ended, and for whom.")
 
 
 class PushView(BaseModel):
@@ -139,6 +152,8 @@ class PushView(BaseModel):
     device: str
     kind: str
     call_uuid: str
+    service: str = Field(description="Subscriber service of the device.")
+    channel: str | None = Field(description="voip, message or default; None if it never left.")
     tracking_id: str | None = Field(description="None if it never left.")
     posted_after_ms: float | None = Field(description="From the wish to the post.")
     answered_after_ms: float | None = Field(description="From the post to the end.")
@@ -262,28 +277,12 @@ class Views:
 
     def call(self, record: CallRecord) -> CallView:
         """In one line."""
-        return CallView(**self._call_fields(record))
+        return CallView(**call_fields(record, self._shell.clock.wall))
 
     def story(self, record: CallRecord) -> CallStory:
         """Step by step."""
-        return CallStory(
-            **self._call_fields(record),
-            steps=[
-                StepView(
-                    at_ms=round((step.at - record.started_at) / MS, 1),
-                    code=step.code,
-                    device=step.device,
-                    text=step.sentence(),
-                    requirements=list(step.requirements()),
-                )
-                for step in record.steps
-            ],
-            pushes=[
-                self.push(node, entry)
-                for node, entry in self._shell.pushes()
-                if entry.call_uuid == record.call_uuid
-            ],
-        )
+        wall = self._shell.clock.wall
+        return CallStory(**story_fields(record, self._shell.pushes(), wall))
 
     def placed(self, caller: Caller) -> PlacedCall:
         """A call from its caller's end."""
@@ -304,20 +303,7 @@ class Views:
 
     def push(self, node: str, entry: PushEntry) -> PushView:
         """One push."""
-        posted, ended = entry.posted_at, entry.ended_at
-        return PushView(
-            wanted_at=self._shell.clock.wall(entry.wanted_at),
-            node=node,
-            device=entry.device_name,
-            kind=entry.kind.value,
-            call_uuid=entry.call_uuid,
-            tracking_id=entry.tracking_id,
-            posted_after_ms=None if posted is None else _ms(posted - entry.wanted_at),
-            answered_after_ms=None if posted is None or ended is None else _ms(ended - posted),
-            outcome=None if entry.outcome is None else entry.outcome.value,
-            status=entry.status,
-            reason=entry.reason,
-        )
+        return PushView(**push_fields(node, entry, self._shell.clock.wall))
 
     def health(self, version: str) -> HealthView:
         """The cluster."""
@@ -332,19 +318,6 @@ class Views:
             nodes=all_,
             uptime_s=round((shell.clock() - shell.started_at) / SECOND, 1),
         )
-
-    def _call_fields(self, record: CallRecord) -> dict[str, Any]:
-        ended = record.ended_at
-        return {
-            "call_uuid": record.call_uuid,
-            "call_id": record.call_id,
-            "node": record.node,
-            "caller": record.caller,
-            "dn": record.dn,
-            "started_at": self._shell.clock.wall(record.started_at),
-            "setup_s": None if ended is None else round((ended - record.started_at) / SECOND, 3),
-            "status": record.status,
-        }
 
 
 def _trunks(node: NodeShell) -> list[TrunkView]:
@@ -372,7 +345,3 @@ def push_state(engine: Engine, device_name: str) -> PushState:
     if not features.call_push:
         return "not offered"
     return "no target" if target_of(features.call_channel, binding) is None else "ready"
-
-
-def _ms(ns: int) -> float:
-    return round(ns / MS, 1)

@@ -149,7 +149,10 @@ class ClusterShell:
 
     def kill_node(self, name: str) -> None:
         """Let a node die without a word. Raises: as `stop_node`."""
-        self._running_node(name).kill()
+        node = self._running_node(name)
+        node.kill()
+        for record in node.engine.calls.records:
+            record.note_death(self.clock())
         self._note(name, f"node {name} killed")
 
     def set_cpns(self, name: str, running: bool) -> None:

@@ -10,7 +10,7 @@ from callctl.push.channel import Channels
 from callctl.push.cpns import Cpns, CpnsSettings, FeaturesOf, NewestBinding
 from callctl.push.events import CpnsAction, CpnsEvent, Outcome, PostPush, PushOutcome
 from callctl.push.intent import PushIntent
-from callctl.push.kind import PushKind
+from callctl.push.kind import Channel, PushKind
 from sipstack.entropy import Entropy
 from sipstack.timing import Instant
 
@@ -26,6 +26,8 @@ class PushEntry:
     device_name: str
     kind: PushKind
     wanted_at: Instant
+    service: str = ""  # the subscriber service of the device
+    channel: Channel | None = None  # None if it never left
     posted_at: Instant | None = None  # None if it never left
     ended_at: Instant | None = None
     tracking_id: str | None = None
@@ -53,7 +55,12 @@ class RememberingCpns(Cpns):
         """Take what happened."""
         if isinstance(event, PushIntent):
             entry = PushEntry(
-                event.intent_id, event.call_uuid, event.device_name, event.kind, wanted_at=now
+                event.intent_id,
+                event.call_uuid,
+                event.device_name,
+                event.kind,
+                wanted_at=now,
+                service=event.binding.subscriber_service,
             )
             self.entries.append(entry)
             self._open[event.intent_id] = entry
@@ -66,7 +73,10 @@ class RememberingCpns(Cpns):
     def posted(self, tracking_id: str) -> PushEntry | None:
         """The push that is under way with this tracking id."""
         job = self._posted.get(tracking_id)
-        return None if job is None else self._open.get(job.intent.intent_id)
+        entry = None if job is None else self._open.get(job.intent.intent_id)
+        if job is not None and entry is not None and job.outgoing is not None:
+            entry.channel = job.outgoing.channel
+        return entry
 
     def _noted(self, actions: tuple[CpnsAction, ...], now: Instant) -> tuple[CpnsAction, ...]:
         for action in actions:

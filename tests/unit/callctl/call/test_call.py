@@ -411,7 +411,7 @@ def test_each_step_of_a_story_has_a_sentence_for_its_values() -> None:
     call.start(line((leg, ())), at(0))
     call.advance(at(13))
     text = [step.sentence() for step in call.record.steps]
-    assert "TCT2001 did not come in time: leg dropped" in text
+    assert "TCT2001 did not register within 13 s of its push: its wait ends" in text
     assert all("{" not in line for line in text)
     assert {step.code for step in call.record.steps} <= set(SENTENCES)
 

@@ -192,6 +192,6 @@ def test_each_step_of_these_stories_has_a_sentence() -> None:
     rig.outside("9001", FIRST)
     rig.start()
     rig.says(503, 1)
-    assert "nobody could be reached: forwarded to 9001" in rig.story()
+    assert "nobody could be reached at 2001: forwarded to 9001" in rig.story()
     assert "INVITE sent over trunk PSTN to udp:192.0.2.90:5060" in rig.story()
     assert all("{" not in line for line in rig.story())

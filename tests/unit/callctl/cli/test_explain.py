@@ -1,10 +1,12 @@
-"""A call's story as text."""
+"""A call's story as `callctl explain` prints it."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from callctl.cli.explain import explanation, verdict
+from callctl.cli.explain import explanation
+
+VERDICT = "Answered by TCT1005, iPhone (iOS 17.0, Jabber 14.3), after 1.414 s."
 
 
 def story(**more: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -17,6 +19,22 @@ def story(**more: Any) -> dict[str, Any]:  # noqa: ANN401
         "started_at": "2026-11-22T01:00:40.226000+00:00",
         "setup_s": 1.414,
         "status": 200,
+        "called": [
+            {
+                "device": "TCT1005",
+                "dn": "1005",
+                "kind": "iPhone (iOS 17.0, Jabber 14.3)",
+                "push_rule": "VoIP push with caller and node",
+                "requirements": ["MODE-09", "CID-01"],
+            },
+            {
+                "device": "SEP1005",
+                "dn": "1005",
+                "kind": "desk phone",
+                "push_rule": "",
+                "requirements": [],
+            },
+        ],
         "steps": [
             {
                 "at_ms": 0.0,
@@ -34,6 +52,23 @@ def story(**more: Any) -> dict[str, Any]:  # noqa: ANN401
             },
         ],
         "pushes": [],
+        "verdict": VERDICT,
+    } | more
+
+
+def push(**more: Any) -> dict[str, Any]:  # noqa: ANN401
+    return {
+        "wanted_at": "2026-11-22T01:00:53.226000+00:00",
+        "node": "ucm1",
+        "device": "TCT1005",
+        "kind": "missed",
+        "service": "APNS",
+        "channel": "voip",
+        "tracking_id": "CPNS_1",
+        "answered_after_ms": 13.0,
+        "outcome": "failed",
+        "status": 503,
+        "reason": "no answer",
     } | more
 
 
@@ -46,27 +81,37 @@ def test_each_step_has_its_time_its_sentence_and_why() -> None:
     assert parked.startswith("    +0.000 s  TCT1005 has no live flow: INVITE parked   ")
     assert parked.endswith("  CALL-01, CALL-04")
     assert answered.split()[:2] == ["+1.414", "s"]
-    assert text.endswith("Answered by TCT1005 after 1.414 s.")
+    assert text.endswith(f"\n\n{VERDICT}")
 
 
-def test_pushes_tell_who_sent_them_and_what_became_of_them() -> None:
-    push = {
-        "wanted_at": "2026-11-22T01:00:53.226000+00:00",
-        "node": "ucm1",
-        "device": "TCT1005",
-        "kind": "missed",
-        "tracking_id": "CPNS_1",
-        "answered_after_ms": 13.0,
-        "outcome": "failed",
-        "status": 503,
-        "reason": "no answer",
-    }
-    text = explanation(story(pushes=[push]))
-    assert "+13.000 s  missed push to TCT1005 by ucm1: failed (503) after 13 ms: no answer" in text
-    assert explanation(story(pushes=[push | {"outcome": None}])).count("under way") == 1
+def test_who_was_called_stands_first_with_the_rule_that_its_pushes_follow() -> None:
+    lines = explanation(story()).splitlines()
+    mobile, rule, desk = lines[lines.index("Called") + 1 :][:3]
+    assert mobile == "  TCT1005 of 1005, iPhone (iOS 17.0, Jabber 14.3)"
+    assert rule.split("   ")[2] == "VoIP push with caller and node"
+    assert rule.endswith("  MODE-09, CID-01")
+    assert desk == "  SEP1005 of 1005, desk phone"
+    assert "Called" not in explanation(story(called=[]))
 
 
-def test_the_verdict_names_how_it_ended() -> None:
-    assert verdict(story(status=487)) == "The caller gave up after 1.414 s."
-    assert verdict(story(status=480)) == "Not answered: the caller got 480 after 1.414 s."
-    assert verdict(story(status=None)) == "The call is under way, TCT1005 parked so far."
+def test_pushes_tell_who_sent_them_over_which_channel_and_what_became_of_them() -> None:
+    text = explanation(story(pushes=[push()]))
+    told = "missed-call push to TCT1005 by ucm1, APNS, VoIP channel: failed (503) after 13 ms"
+    assert f"+13.000 s  {told}: no answer" in text
+    assert explanation(story(pushes=[push(outcome=None)])).count("under way") == 1
+    never_left = push(channel=None, tracking_id=None, outcome="withdrawn", status=None)
+    never_left |= {"answered_after_ms": None, "reason": "call is over"}
+    told = "missed-call push to TCT1005 by ucm1: withdrawn: call is over"
+    assert explanation(story(pushes=[never_left])).count(told) == 1
+
+
+def test_what_push_rest_says_is_told_without_the_json_around_it() -> None:
+    reason = '{"trackingId":"CPNS_1","error":"TargetInvalid","partnerReason":"Unregistered"}'
+    text = explanation(story(pushes=[push(reason=reason, status=410, outcome="refused token")]))
+    assert "refused token (410) after 13 ms: TargetInvalid, Unregistered  " in text
+    for odd in ('{"cut off', "[1]", "{}"):
+        assert f"after 13 ms: {odd}  " in explanation(story(pushes=[push(reason=odd)]))
+
+
+def test_a_caller_without_a_number_is_no_blank() -> None:
+    assert "\n  from somebody whose number is not shown to 1005, " in explanation(story(caller=""))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from callctl.cli.explain import explanation
+from callctl.call.explanation import explanation
+from callctl.call.telling import story_fields
 from callctl.model.build import iphone, make_cluster, softphone
 from callctl.model.service_parameter import ServiceParameters
 from callctl.model.trunk import SipTrunk, TrunkDestination
@@ -177,26 +179,5 @@ def story_of(user: str) -> str:
     rig = rig_of()
     call(rig, PEER, f"<sip:{user}@elsewhere.example>", [])
     [record] = rig.engines["ucm1"].calls.records
-    return explanation(
-        {
-            "call_uuid": record.call_uuid,
-            "call_id": record.call_id,
-            "caller": record.caller,
-            "dn": record.dn,
-            "node": record.node,
-            "started_at": "2026-01-01T00:00:00+00:00",
-            "status": record.status,
-            "setup_s": None,
-            "steps": [
-                {
-                    "at_ms": 0.0,
-                    "code": step.code,
-                    "device": step.device,
-                    "text": step.sentence(),
-                    "requirements": list(step.requirements()),
-                }
-                for step in record.steps
-            ],
-            "pushes": [],
-        }
-    )
+    began = datetime(2026, 1, 1, tzinfo=UTC)
+    return explanation(story_fields(record, (), lambda _: began), began)
