@@ -33,6 +33,7 @@ from callctl.engine.event import (
 )
 from callctl.engine.fault import Orphan
 from callctl.engine.forwarding import Forwarder
+from callctl.engine.kept_flows import KeptFlows
 from callctl.engine.proxy import Proxy
 from callctl.engine.registry import Registry
 from callctl.engine.relay import Relay, RelayBranch
@@ -57,7 +58,7 @@ from sipstack.transaction.events import (
     TransactionFailed,
 )
 from sipstack.transaction.timers import TimerValues
-from sipstack.transport.flow import BytesReceived, FlowClosed, Send
+from sipstack.transport.flow import BytesReceived, CloseFlow, FlowClosed, Send
 
 
 class Engine:
@@ -67,6 +68,7 @@ class Engine:
         "_admission",
         "_cluster",
         "_context",
+        "_kept",
         "_proxy",
         "_registry",
         "calls",
@@ -119,6 +121,7 @@ class Engine:
             tag_salt=entropy.octets(8).hex(),
             ignored={},
         )
+        self._kept = KeptFlows(parameters.flow_timer_s)
         self.trunks = Trunks(context, self._take)
         self._proxy = Proxy(context, self.trunks, self._take)
         self.calls = CallControl(context, self._proxy, self.trunks, self._take)
@@ -150,6 +153,8 @@ class Engine:
         """What an event leads to, in order."""
         out: Out = []
         if type(event) is BytesReceived or isinstance(event, FlowClosed):
+            if event.flow.connection in self._kept.flows:
+                self._kept.heard(event.flow.connection, now)
             self._take(self._context.stack.receive(event, now), now, out)
             return tuple(out)
         match event:
@@ -176,6 +181,7 @@ class Engine:
         self.calls.advance(now, out)
         self._proxy.advance(now, out)
         self.trunks.advance(now, out)
+        out.extend(CloseFlow(flow) for flow in self._kept.silent(now))
         self._membership(context.membership.advance(now), now, out)
         sweep_at = context.table.next_sweep()
         if sweep_at is not None and sweep_at <= now:
@@ -191,6 +197,7 @@ class Engine:
             self.calls.next_deadline(),
             self._proxy.next_deadline(),
             self.trunks.next_deadline(),
+            self._kept.next_deadline(),
             context.membership.next_deadline(),
             context.table.next_sweep(),
         ):
@@ -297,11 +304,12 @@ class Engine:
                 elif type(owner) is Relay:
                     self._proxy.cancelled(owner, reason, now, out)
             case FlowEnded(flow):
+                self._kept.ended(flow)
                 self._registry.flow_ended(flow, now, out)
             case Ignored(reason, detail):
                 self._context.ignore(reason, detail, out)
-            case KeepAliveReceived():
-                pass
+            case KeepAliveReceived(flow):
+                self._kept.pinged(flow, now)
             case _:
                 out.append(output)  # type: ignore[arg-type]
 

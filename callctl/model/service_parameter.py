@@ -101,6 +101,17 @@ class ServiceParameters:
         int,
         Range("s", 1, 32, "OP-29", "A flow that answers nothing for so long is taken for dead."),
     ] = 2
+    flow_timer_s: Annotated[
+        int,
+        Range(
+            "s",
+            0,
+            3600,
+            "OP-29",
+            "Flow-Timer of RFC 5626: a connection whose keep-alives stop for so long is closed; "
+            "0 for never.",
+        ),
+    ] = 120
     second_push_wait_s: Annotated[
         int,
         Range("s", 0, 60, "OP-09", "Longest wait of a second push for the answer to the first."),

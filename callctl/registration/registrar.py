@@ -369,6 +369,9 @@ class Registrar:
         mine = (b for b in bindings if b.call_id == request.call_id and b.reg_id is not None)
         if "outbound" in request.supported and any(b.outbound for b in mine):
             headers.append(("Require", "outbound"))
+            if self._cluster.service_parameters.flow_timer_s:
+                flow_timer_s = self._cluster.service_parameters.flow_timer_s
+                headers.append(("Flow-Timer", str(flow_timer_s)))  # RFC 5626 §4.4
         headers.append(("Supported", "path, outbound, gruu"))
         asked = [w.push.pn_provider for w in wishes if w.push is not None]
         providers = tuple(PROVIDERS) if "" in asked else tuple(dict.fromkeys(asked))
