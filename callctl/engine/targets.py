@@ -93,6 +93,8 @@ class TargetFinder:
 
     def _line(self, call: Call, line: Line, onward: Onward, now: Instant) -> Target:
         hunted = onward.pilot is not None
+        if not hunted and line.forwarding.all is not None:
+            return Target(line.dn, [], line.forwarding)  # its devices are left in peace
         legs, crowded = self._devices(call, line.dn, now, mobility=onward.cause in SENT_TO_LINE)
         refusal = self._refusal() if crowded and not legs else None
         if hunted:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from callctl.call.branch import Branch
-from callctl.call.call import ELSEWHERE, Call
+from callctl.call.call import Call
 from callctl.call.event import (
     AnswerCaller,
     BranchFailed,
@@ -29,33 +29,20 @@ from callctl.call.event import (
 )
 from callctl.call.itinerary import Target
 from callctl.call.leg import MOVES, Leg, LegState
-from callctl.call.parties import CallState
+from callctl.call.parties import ELSEWHERE, CallState
 from callctl.call.story import SENTENCES, CallRecord
 from callctl.model.build import desk_phone, iphone
 from callctl.model.device import Device
 from callctl.model.service_parameter import ServiceParameters
 from callctl.push.kind import PushKind
 from callctl.registration.binding import Binding
+from helpers.call_rig import INVITE, at, binding_of
 from helpers.engine_rig import iphone_binding
 from sipstack.message.message import Request, Response
 from sipstack.message.parser import parse_message
 from sipstack.message.response import respond
-from sipstack.timing import MS, SECOND, Instant
+from sipstack.timing import MS, Instant
 from sipstack.transport.flow import Flow
-
-INVITE = b"""INVITE sip:2001@lab.example SIP/2.0\r
-Via: SIP/2.0/UDP 192.0.2.50:5060;branch=z9hG4bK1\r
-From: <sip:1001@lab.example>;tag=a\r
-To: <sip:2001@lab.example>\r
-Call-ID: c1\r
-CSeq: 1 INVITE\r
-Content-Length: 0\r
-\r
-"""
-
-
-def at(seconds: float) -> Instant:
-    return Instant(round(seconds * SECOND))
 
 
 def invite(extra: bytes = b"") -> Request:
@@ -72,28 +59,7 @@ def new_call(request: Request | None = None) -> Call:
 def binding(
     device: Device, *, binding_id: str = "b1", port: int = 40000, node: str = "ucm1"
 ) -> Binding:
-    flow = Flow("TCP", "192.0.2.1", 5060, "192.0.2.60", port, port)
-    return Binding(
-        key=(device.name, binding_id, None),
-        binding_id=binding_id,
-        device_name=device.name,
-        dn="2001",
-        contact=f"sip:2001@192.0.2.60:{port}",
-        contact_headers="",
-        contact_params="",
-        instance=None,
-        reg_id=None,
-        node=node,
-        incarnation=1,
-        flow=flow,
-        path=(),
-        call_id="r1",
-        cseq=1,
-        expires_at=at(600),
-        outbound=False,
-        gruu=None,
-        stamp=(Instant(0), "ucm1"),
-    )
+    return replace(binding_of(device, "2001", port=port, node=node), binding_id=binding_id)
 
 
 IPHONE = iphone("2001")

@@ -1,0 +1,69 @@
+"""Whatever happens to calls, their stories can be told: 200 seeds of the simulated world."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from callctl.call.explanation import explanation
+from callctl.call.story import CallRecord
+from callctl.call.telling import story_fields
+from callctl.call.verdict import verdict
+from callctl.engine.node_core import NodeCore
+from callctl.push.history import PushEntry, RememberingCpns
+from callctl.sim.simulation import Simulation
+from callctl.sim.story_stage import RememberingFactory, wall
+from callctl.sim.workload import draw
+
+SEEDS = range(1, 201)
+
+
+class KeepingFactory(RememberingFactory):
+    """Remembers its nodes, so that the calls of one that died can be told too."""
+
+    def __init__(self) -> None:
+        self.cores: list[NodeCore] = []
+
+    def core(self, *args: Any, **more: Any) -> NodeCore:  # noqa: ANN401
+        made = super().core(*args, **more)
+        self.cores.append(made)
+        return made
+
+
+def played(seed: int) -> list[tuple[CallRecord, list[tuple[str, PushEntry]]]]:
+    """Every call of a seed, with the pushes of its node."""
+    factory = KeepingFactory()
+    Simulation(draw(seed), factory).run()
+    found = []
+    for core in factory.cores:
+        assert isinstance(core.cpns, RememberingCpns)
+        pushes = [(core.engine.name, entry) for entry in core.cpns.entries]
+        found += [(record, pushes) for record in core.engine.calls.records]
+    return found
+
+
+def test_the_story_of_every_call_is_told_to_its_end() -> None:
+    told = 0
+    for seed in SEEDS:
+        for record, pushes in played(seed):
+            text = explanation(story_fields(record, pushes, wall), wall(record.started_at))
+            told += 1
+            assert "{" not in text, (seed, text)
+            assert all(line == line.rstrip() and line.isprintable() for line in text.splitlines())
+            assert_plain(record, text[text.rindex("\n\n") :])
+    assert told > 500
+
+
+def assert_plain(record: CallRecord, paragraph: str) -> None:
+    """The verdict names the outcome, and each device that was called by its name."""
+    found = verdict(record)
+    assert " ".join(paragraph.split()) == found
+    assert found.endswith(".")
+    assert "  " not in found
+    assert ".." not in found
+    if record.status is None:
+        assert found.startswith("The call is under way")
+        return
+    assert found.startswith("Answered by " if record.status < 300 else "Not answered: the caller ")
+    stopped = any(step.code in ("node-stopping", "fault") for step in record.steps)
+    if not stopped:
+        assert all(device in found for device in record.called)
