@@ -12,7 +12,15 @@ from callctl.call.branch import Branch
 from callctl.engine.address_book import is_stream
 from callctl.engine.context import NodeContext
 from callctl.engine.relay import RelayBranch
-from callctl.engine.route_token import DIALOG, HOP, RouteToken, binding_end, flow_end, tag_checksum
+from callctl.engine.route_token import (
+    DIALOG,
+    HOP,
+    RouteToken,
+    binding_end,
+    flow_end,
+    flow_mark,
+    tag_checksum,
+)
 from callctl.registration.binding import Binding
 from sipstack.message.message import Request
 from sipstack.stack import StackOutput
@@ -57,7 +65,7 @@ def to_binding(
     else:
         node = context.cluster.nodes[binding.node]
         flow, listener = context.book.flow_to(node)
-        token = RouteToken(HOP, "", binding_end(binding.binding_id), "")
+        token = RouteToken(HOP, flow_mark(binding), binding_end(binding.binding_id), "")
         transport = "" if listener.transport == "UDP" else f";transport={flow.transport.lower()}"
         host = f"[{listener.host}]" if ":" in listener.host else listener.host
         hop = f"<sip:{context.tokens.seal(token)}@{host}:{listener.port}{transport};lr>"

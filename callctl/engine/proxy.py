@@ -23,7 +23,7 @@ from callctl.engine.relay import (
     RelayAction,
     RelayBranch,
 )
-from callctl.engine.route_token import DIALOG, RouteToken, tag_checksum
+from callctl.engine.route_token import DIALOG, RouteToken, flow_mark, tag_checksum
 from callctl.engine.trunks import TRUNK_END, Trunks
 from callctl.engine.unwanted_dialog import hang_up
 from callctl.registration.binding import Binding
@@ -153,6 +153,9 @@ class Proxy:
         context = self._context
         binding = context.table.get(token.callee[1:])
         if binding is None or binding.node != context.name or not context.lives(binding):
+            self.answer(transaction, request, 430, (), now, out)
+            return
+        if request.to_tag is None and token.caller != flow_mark(binding):
             self.answer(transaction, request, 430, (), now, out)
             return
         outgoing = to_binding(context, request, binding, "", flow)

@@ -13,6 +13,7 @@ import hmac
 from typing import Final, NamedTuple
 from zlib import crc32
 
+from callctl.registration.binding import Binding
 from sipstack.transport.flow import UNCONNECTED, Flow
 
 MAC_HEX: Final = 16  # 64 bits
@@ -25,7 +26,7 @@ class RouteToken(NamedTuple):
     """What one token says."""
 
     kind: str  # HOP or DIALOG
-    caller: str  # end: see `binding_end`, `flow_end`; "" if the message itself tells
+    caller: str  # end: see `binding_end`, `flow_end`; "" if the message itself tells. HOP: mark
     callee: str
     caller_tag: str  # checksum of the caller's From tag: which way a request goes
 
@@ -33,6 +34,18 @@ class RouteToken(NamedTuple):
 def binding_end(binding_id: str) -> str:
     """The end that a registered device is."""
     return f"b{binding_id}"
+
+
+def flow_mark(binding: Binding) -> str:
+    """Which connection of a node a hop is meant for; "" where it is none.
+
+    What was held up on its way between two nodes may arrive when the device has come by another
+    connection and has its INVITE over that already (I3).
+    """
+    flow = binding.flow
+    if flow is None or flow.connection == UNCONNECTED:
+        return ""
+    return f"{binding.incarnation}.{flow.connection}"
 
 
 def flow_end(node: int, flow: Flow, *, behind_nat: bool) -> str:

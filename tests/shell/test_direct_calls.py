@@ -285,6 +285,7 @@ async def test_cloud_that_asks_for_rest_is_left_alone_and_the_caller_hears_at_on
         cloud_of(shell).apns.faults.add(busy)
         caller.shell.invite("2001")
         await eventually(lambda: statuses(logs(shell)[1]) == [(503, "ServiceUnavailable")])
+        await eventually(lambda: shell.nodes[0].counts()["push_streams"] == 0)  # and it was heard
         caller.shell.invite("2001")
         ended = await caller.until(CallEnded)
         assert ended.status == 503

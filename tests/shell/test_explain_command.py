@@ -114,6 +114,7 @@ async def test_the_call_of_a_node_that_died_is_lost_and_not_under_way() -> None:
     async with staged(sleepers={NEVER_WAKES: manner(wake_ms=NEVER_MS)}, nodes=2) as stage:
         call = stage.call("4930444002")
         await eventually(lambda: len(stage.shell.records()) == 1)
+        await pushes_end(stage, call, 1)
         owner = call.record.node
         verdict = story_of(stage, call)["verdict"]
         assert verdict == "The call is under way, BOT4930444002 parked so far."

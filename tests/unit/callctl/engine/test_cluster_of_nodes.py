@@ -246,3 +246,20 @@ def test_phone_that_registered_beyond_a_cut_gets_its_call_once_the_cut_heals(
     before = len(rig.sent)
     heal(rig, "ucm3")
     assert len(invites(rig.sent[before:], rig, "ucm3", 9)) == 1
+
+
+def test_invite_that_was_held_up_between_nodes_does_not_reach_the_next_connection_of_its_phone(
+    rig: EngineRig,
+) -> None:
+    """I3: over that the phone has the call already, or gets it from the node that owns it."""
+    register(rig, "ucm1", 7, 1)
+    sent = call(rig, "ucm2")
+    (hop,) = [s for s in sent if s.node == "ucm2" and s.flow.remote_host == "192.0.2.1"]
+    assert len(invites(sent, rig, "ucm1", 7)) == 1
+    rig.close("ucm1", flow(rig, "ucm1", 7))
+    register(rig, "ucm1", 8, 2)
+    late = hop.message.to_bytes().replace(b"branch=", b"branch=z9hG4bKlate", 1)
+    between = rig.flow("ucm1", "192.0.2.2:40001", transport="TCP", connection=901)
+    answered = rig.feed_bytes("ucm1", late, between)
+    assert invites(answered, rig, "ucm1", 8) == []
+    assert [s.message.status for s in answered if isinstance(s.message, Response)] == [430]
