@@ -304,6 +304,11 @@ def extended() -> Played:
     return Stage(mobile(wake_s=None), **_mobility()).play()
 
 
+@story("Forwarded, all calls", "The owner has all calls forwarded; the phone is left in peace.")
+def forward_all() -> Played:
+    return Stage(mobile(), **_forwarded(all=OTHER_DN)).play()
+
+
 @story("Forwarded, as nobody could be reached", "No push reaches the phone.")
 def forward_unregistered() -> Played:
     return Stage(mobile(wake_s=None), **_forwarded(unregistered=OTHER_DN)).play()

@@ -163,6 +163,16 @@ class Stage:
         number = self.caller.invite(dn, headers=headers, hang_up_after_ns=hang_up_after_ns)
         return Placed(number, self, dn, known)
 
+    async def desk_answers(self, name: str) -> None:
+        """Wait until a desk phone rings, and pick up."""
+        desk, heard = self.desks[name]
+
+        def rings() -> list[int]:
+            return [event.call for event in heard if isinstance(event, IncomingCall)]
+
+        await eventually(lambda: bool(rings()))
+        desk.answer(rings()[-1])
+
     def desk_rang(self, name: str) -> int:
         return sum(isinstance(event, IncomingCall) for event in self.desks[name][1])
 

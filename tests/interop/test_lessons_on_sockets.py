@@ -91,7 +91,7 @@ async def test_6_sipp_that_stays_is_called_over_the_flow_it_registered_by(
     async with lab(site) as here:
         phone = await here.sleeper()
         sipp = Sipp(site.directory, here.server(transport), transport)
-        async with sipp.phone(here.account(), stay_ms=2000) as callee:
+        async with sipp.phone(here.account(), stay_ms=4000) as callee:
             await call_sipp(here, phone)
             ended = await callee.ended(within_s=15)
         assert ended.ok, (ended.errors, ended.messages)

@@ -66,7 +66,7 @@ async def test_sipp_calls_linphone_and_linphone_calls_sipp(site: Site) -> None:
             ended = await sipp.call(here.account(), MOBILE)
             assert ended.ok, (ended.errors, ended.messages)
             await client.call("Released")
-            async with sipp.phone(here.account(), stay_ms=1500) as callee:
+            async with sipp.phone(here.account(), stay_ms=4000) as callee:
                 await client.dial(f"sip:{CALLER}@{here.shell.cluster.domain}")
                 await client.call("StreamsRunning")
                 await client.hang_up()

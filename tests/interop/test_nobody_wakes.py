@@ -1,4 +1,8 @@
-"""A phone that does not wake, with the real clocks of the service, over sockets within 50 ms."""
+"""A phone that does not wake, with the real clocks of the service, over sockets.
+
+The exact times are proven in virtual time; here nothing may come early, and late only as far as a
+busy machine delays it.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,8 @@ from sipstack.message.reason import Reason
 
 pytestmark = [pytest.mark.anyio, pytest.mark.needs("sipp", "tshark", "capture")]
 
-TOLERANCE_S: Final = 0.05
+EARLY_S: Final = 0.05  # timestamps are those of the capture
+LATE_S: Final = 2.0
 
 NOBODY_WAKES: Final = (
     "SIPp calls a simulated iPhone whose pushes get lost on their way: the caller hears 180 from "
@@ -43,9 +48,9 @@ async def test_caller_hears_ringing_at_5_s_and_480_at_13_s_and_the_phone_of_one_
             await assert_one_missed_push(here)
             await assert_no_late_invite(here, phone)
         start = [rung for rung in film.rungs if rung.what == "INVITE"][1].at_s  # with credentials
-        assert film.said("100").at_s - start < TOLERANCE_S
-        assert film.said("180").at_s - start == pytest.approx(5, abs=TOLERANCE_S)
-        assert film.said("480").at_s - start == pytest.approx(13, abs=TOLERANCE_S)
+        assert film.said("100").at_s - start < LATE_S
+        assert 5 - EARLY_S < film.said("180").at_s - start < 5 + LATE_S
+        assert 13 - EARLY_S < film.said("480").at_s - start < 13 + LATE_S
         assert [film.times_said(what) for what in ("180", "480", "INVITE")] == [1, 1, 0]
         (reason,) = Reason.parse_many(reason_of(ended.messages))
         assert (reason.protocol, reason.cause) == ("Q.850", 20)
@@ -65,8 +70,8 @@ async def test_caller_who_gives_up_at_3_s_gets_487_at_once_and_the_phone_one_mis
             await assert_one_missed_push(here)
             await assert_no_late_invite(here, phone)
         cancel = film.heard("CANCEL").at_s
-        assert film.said("200", "CANCEL").at_s - cancel < TOLERANCE_S
-        assert film.said("487", "INVITE").at_s - cancel < TOLERANCE_S
+        assert film.said("200", "CANCEL").at_s - cancel < LATE_S
+        assert film.said("487", "INVITE").at_s - cancel < LATE_S
         assert [film.times_said(what) for what in ("180", "487", "INVITE")] == [0, 1, 0]
         await here.at_rest()
 

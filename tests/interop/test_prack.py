@@ -33,7 +33,7 @@ async def test_reliable_ringing_and_its_prack_pass_between_two_sipp(
         sipp = Sipp(site.directory, here.server(transport), transport)
         async with (
             here.filmed(f"sipp-{transport}-calls-sipp-with-prack", BETWEEN_SIPP) as film,
-            sipp.phone(here.account(MOBILE), stay_ms=1500, reliably=True) as callee,
+            sipp.phone(here.account(MOBILE), stay_ms=4000, reliably=True) as callee,
         ):
             ended = await sipp.call(here.account(), MOBILE, reliably=True)
             assert ended.ok, (ended.errors, ended.messages)

@@ -39,7 +39,7 @@ async def test_prack_of_twinkle_reaches_who_rings_reliably_and_it_answers_that_o
     async with lab(alone, devices=[NEIGHBOUR]) as here:
         sipp = Sipp(alone.directory, here.server("UDP"), "udp")
         async with twinkle(alone.directory / "twinkle", account_of(here)) as client:
-            async with sipp.phone(here.account(MOBILE), stay_ms=2000, reliably=True) as callee:
+            async with sipp.phone(here.account(MOBILE), stay_ms=4000, reliably=True) as callee:
                 await client.dial(MOBILE)
                 await client.told("far end answered call")
                 await client.hang_up()

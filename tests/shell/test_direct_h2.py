@@ -214,7 +214,7 @@ async def test_connection_that_breaks_loses_what_was_sent_and_the_next_request_h
 
 async def test_connection_that_answers_no_ping_is_dead_and_one_that_does_is_kept() -> None:
     stub = H2Stub(says_nothing)
-    async with asking(stub, ping_every_s=0.1, ping_timeout_s=0.05) as asker:
+    async with asking(stub, ping_every_s=0.1, ping_timeout_s=1.0) as asker:
         asker.ask("a")
         await eventually(lambda: bool(stub.connections) and stub.connections[0].pings >= 3)
         assert len(stub.connections) == 1

@@ -65,7 +65,7 @@ async def house(anyio_backend: str) -> AsyncIterator[House]:
     }
     desks: dict[Device, object] = {
         HUNTED_DESK: manner(),
-        ALL_DESK: manner(AnswerPlan(after_ns=400 * MS)),
+        ALL_DESK: manner(WAITS),
         BUSY_DESK: manner(),
     }
     pilots = [
@@ -120,6 +120,8 @@ async def test_all_members_ring_and_the_phone_is_told_that_the_desk_was_faster(
 ) -> None:
     stage, phone = house.stage, house.stage.phones[ALL_AT_ONCE.name]
     call = stage.call(BROADCAST, hang_up_ms=100)
+    await phone.until(IncomingCall)
+    await stage.desk_answers(ALL_DESK.name)
     await call.answered()
     await phone.until(PushArrived, 2)
     assert phone.screen[:2] == [SHOWN, "call gone: answeredElsewhere"]

@@ -62,17 +62,17 @@ async def stage(anyio_backend: str) -> AsyncIterator[Stage]:
         RINGING: manner(WAITS),
         IN_CHINA: manner(),
         FIRST: manner(WAITS),
-        SECOND: manner(AnswerPlan(after_ns=400 * MS)),
+        SECOND: manner(WAITS),
         THIRD: manner(WAITS, wake_ms=NEVER_MS),
         DECLINES: manner(AnswerPlan(after_ns=50 * MS, status=486)),
         MISSES: manner(WAITS),
         MISSES_TOO: manner(WAITS, wake_ms=NEVER_MS),
     }
     desks = {
-        ASLEEP_DESK: manner(AnswerPlan(after_ns=300 * MS)),
+        ASLEEP_DESK: manner(WAITS),
         RINGING_DESK: manner(WAITS),
-        IN_CHINA_DESK: manner(AnswerPlan(after_ns=300 * MS)),
-        DECLINES_DESK: manner(AnswerPlan(after_ns=600 * MS)),
+        IN_CHINA_DESK: manner(WAITS),
+        DECLINES_DESK: manner(WAITS),
     }
     async with staged(sleepers=sleepers, desks=desks) as made:
         yield made
@@ -84,6 +84,8 @@ async def test_the_desk_phone_answers_and_the_phone_that_sleeps_is_told_by_a_sec
 ) -> None:
     phone = stage.phones[ASLEEP.name]
     call = stage.call("4930333001", hang_up_ms=100)
+    await phone.until(PushArrived)
+    await stage.desk_answers(ASLEEP_DESK.name)
     await call.answered()
     await phone.until(PushArrived, 2)
     assert [outer["channel"] for outer in await stage.outer(phone, 2)] == ["voip", "voip"]
@@ -99,9 +101,7 @@ async def test_the_desk_phone_answers_while_the_phone_rings_so_it_gets_cancel_an
     phone = stage.phones[RINGING.name]
     call = stage.call("4930333002", hang_up_ms=100)
     await phone.until(IncomingCall)
-    desk, heard = stage.desks[RINGING_DESK.name]
-    await eventually(lambda: any(isinstance(event, IncomingCall) for event in heard))
-    desk.answer(next(event.call for event in heard if isinstance(event, IncomingCall)))
+    await stage.desk_answers(RINGING_DESK.name)
     await call.answered()
     await phone.until(PushArrived, 2)
     await phone.until(CallEnded)
@@ -117,6 +117,8 @@ async def test_the_desk_phone_answers_while_the_phone_rings_so_it_gets_cancel_an
 async def test_in_china_the_message_says_that_another_device_answered(stage: Stage) -> None:
     phone = stage.phones[IN_CHINA.name]
     call = stage.call("4930333003", hang_up_ms=100)
+    await phone.sees("tap now to answer")
+    await stage.desk_answers(IN_CHINA_DESK.name)
     await call.answered()
     await phone.sees("Answered on another device")
     assert phone.screen == [
@@ -132,6 +134,10 @@ async def test_the_second_mobile_answers_and_each_other_one_is_told_as_fits_its_
 ) -> None:
     first, second, third = (stage.phones[it.name] for it in (FIRST, SECOND, THIRD))
     call = stage.call("4930333004", hang_up_ms=100)
+    await first.until(IncomingCall)
+    await third.until(PushArrived)
+    await second.until(IncomingCall)
+    second.shell.answer()
     await call.answered()
     await first.until(PushArrived, 2)
     await third.until(PushArrived, 2)
@@ -152,6 +158,9 @@ async def test_one_declines_and_the_other_rings_on_and_answers(stage: Stage) -> 
     """OP-05: a decline speaks for its device alone."""
     phone = stage.phones[DECLINES.name]
     call = stage.call("4930333005", hang_up_ms=100)
+    await phone.sees("call gone: owner")
+    await eventually(lambda: f"declined {DECLINES.name}" in call.steps)
+    await stage.desk_answers(DECLINES_DESK.name)
     await call.answered()
     assert phone.screen == [CALLKIT, "call gone: owner"]
     assert len(await stage.outer(phone)) == 1

@@ -209,14 +209,22 @@ async def test_answer_still_reaches_a_peer_that_has_closed_its_half() -> None:
 
 
 async def test_peer_that_ends_after_a_quiet_time_is_gone_at_once() -> None:
-    async with party(TCP, limits=QUICK) as bob:
-        _, writer = await dialled_in(bob)
-        writer.write(MESSAGE)
+    """So it is gone before one that ended earlier, but has just said something."""
+    limits = StreamLimits(half_closed_s=0.5)
+    async with party(TCP, limits=limits) as bob:
+        _, quiet = await dialled_in(bob)
+        quiet.write(MESSAGE)
         await bob.until(lambda: bob.octets() == MESSAGE)
         bob.endpoint.perform(Send(bob.received[0].flow, b"ok"))
-        await asyncio.sleep(0.25)
-        writer.close()
-        await bob.until(lambda: len(bob.closed) == 1, within_s=0.15)
+        await asyncio.sleep(0.6)
+        _, talking = await dialled_in(bob)
+        talking.write(MESSAGE)
+        talking.write_eof()
+        await bob.until(lambda: bob.octets() == MESSAGE * 2)
+        quiet.close()
+        await bob.until(lambda: len(bob.closed) == 2)
+        assert [event.flow for event in bob.closed] == [event.flow for event in bob.received]
+        talking.close()
 
 
 async def test_peer_that_does_not_read_is_given_up() -> None:

@@ -334,7 +334,7 @@ async def test_endpoint_that_closes_does_not_wait_for_a_client_that_says_nothing
 
 
 async def test_half_open_connection_is_found_out_by_a_ping_and_a_live_one_answers_it() -> None:
-    limits = StreamLimits(ping_after_s=0.1, ping_answer_s=0.2)
+    limits = StreamLimits(ping_after_s=0.1, ping_answer_s=1.0)
     async with party(WS, limits=limits) as server, opened(port_of(server)) as client:
         await client.send(frame(TEXT, MESSAGE))
         await server.until(lambda: bool(server.received))

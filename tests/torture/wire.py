@@ -22,7 +22,8 @@ SENDER: Final = (
     f"127.0.0.{10 + WORKER}"  # a host of its own, so that it can have the port its Via names
 )
 CALLEE: Final = "127.0.0.3"
-QUIET_S: Final = 0.4  # no answer within this is no answer
+QUIET_S: Final = 0.4  # no answer within this is no answer, where none is expected
+ANSWER_S: Final = 10.0  # for one that is expected, on a machine that may be busy
 NODE_PORTS: Final = range(24_000 + 100 * WORKER, 24_100 + 100 * WORKER, 10)
 
 
@@ -96,7 +97,6 @@ class Callee:
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind((CALLEE, 0))
-        self._socket.settimeout(QUIET_S)
 
     def register(self, shell: ClusterShell, whom: Addressee) -> None:
         domain, number = whom.domain, whom.number
@@ -116,10 +116,12 @@ class Callee:
         )
         listener = shell.cluster.nodes["ucm1"].listeners[0]
         self._socket.sendto("\r\n".join(lines).encode(), (listener.host, listener.port))
+        self._socket.settimeout(ANSWER_S)
         answer = self._socket.recv(65_535)
         assert answer.startswith(b"SIP/2.0 200"), answer
 
-    def first_request(self) -> Request | None:
+    def first_request(self, wait_s: float) -> Request | None:
+        self._socket.settimeout(wait_s)
         try:
             message = parse_message(self._socket.recv(65_535))
         except TimeoutError:
@@ -143,13 +145,13 @@ def final_status(data: bytes) -> int | None:
     return None
 
 
-def ask_over_udp(shell: ClusterShell, data: bytes) -> int | None:
+def ask_over_udp(shell: ClusterShell, data: bytes, wait_s: float = ANSWER_S) -> int | None:
     """Send a datagram from the port that its Via names; the final status that comes back."""
     port = _sent_by_port(data)
     listener = shell.cluster.nodes["ucm1"].listeners[0]
     with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as sender:
         sender.bind((SENDER, port))
-        sender.settimeout(QUIET_S)
+        sender.settimeout(wait_s)
         sender.sendto(data, (listener.host, listener.port))
         got = b""
         try:
@@ -161,7 +163,7 @@ def ask_over_udp(shell: ClusterShell, data: bytes) -> int | None:
 
 
 def ask_over_tcp(
-    shell: ClusterShell, data: bytes, *, wait_s: float = QUIET_S
+    shell: ClusterShell, data: bytes, wait_s: float = ANSWER_S
 ) -> tuple[int | None, bool]:
     """Send over a connection; the final status that comes back, and whether it was closed."""
     listener = shell.cluster.nodes["ucm1"].listeners[1]
@@ -176,6 +178,8 @@ def ask_over_tcp(
                     closed = True
                     break
                 got += piece
+                if final_status(got) is not None:
+                    sender.settimeout(QUIET_S)  # for the close, which may not come
         except TimeoutError:
             pass
         except ConnectionResetError:

@@ -22,7 +22,7 @@ from interop.drivers.sipp import Account
 
 HOST: Final = "127.0.0.1"
 MODULES: Final = Path("/usr/lib/baresip/modules")
-START_LIMIT_S: Final = 10.0
+START_LIMIT_S: Final = 30.0
 
 Transport = Literal["udp", "tcp", "tls"]
 Event = dict[str, Any]

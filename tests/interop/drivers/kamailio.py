@@ -12,7 +12,7 @@ from interop.drivers.program import is_bound, running, until
 
 CONFIGURATION: Final = Path(__file__).parent.parent / "kamailio" / "pstn.cfg"
 HOST: Final = "127.0.0.1"
-START_LIMIT_S: Final = 10.0
+START_LIMIT_S: Final = 30.0
 
 USER: Final = "lab"
 PASSWORD: Final = "cello"

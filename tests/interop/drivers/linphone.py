@@ -25,6 +25,7 @@ from interop.drivers.sipp import Account
 HOST: Final = "127.0.0.1"
 PROMPT: Final = "daemon-linphone>"
 LISTENING: Final = {"udp": "sip_port", "tcp": "sip_tcp_port", "tls": "sip_tls_port"}
+START_LIMIT_S: Final = 30.0
 UNREACHABLE_S: Final = 10.0
 
 Transport = Literal["udp", "tcp", "tls"]
@@ -152,7 +153,7 @@ async def linphone(directory: Path, settings: Settings) -> AsyncGenerator[Linpho
     before = len(log.read_text(errors="replace")) if log.exists() else 0
     async with running(command, log, env=at_home, console=True) as process:
         console = Console(process, log)
-        await console.wait_for(PROMPT, after=before)
+        await console.wait_for(PROMPT, after=before, within_s=START_LIMIT_S)
         yield Linphone(console, directory)
         await console.leave("quit")
 

@@ -13,6 +13,7 @@ from interop.drivers.program import running
 from interop.drivers.sipp import Account
 
 PHONE: Final = Path(__file__).parent.parent / "programs" / "pysipio_phone.py"
+START_LIMIT_S: Final = 60.0  # it loads SciPy, which is seconds of work and much to read from disk
 
 
 class PySipio:
@@ -37,4 +38,6 @@ async def pysipio(
     command = [sys.executable, str(PHONE), f"{server[0]}:{server[1]}"]
     command += [account.user, account.password, *does]
     async with running(command, log) as process:
-        yield PySipio(Console(process, log))
+        phone = PySipio(Console(process, log))
+        await phone.told("loaded", START_LIMIT_S)
+        yield phone

@@ -21,7 +21,7 @@ from interop.drivers.program import free_port, is_bound, running, until
 SCENARIOS: Final = Path(__file__).parent.parent / "sipp"
 HOST: Final = "127.0.0.1"
 MODES: Final = {"udp": "u1", "tcp": "t1"}  # one socket for all calls
-START_LIMIT_S: Final = 10.0
+START_LIMIT_S: Final = 30.0
 
 Transport = Literal["udp", "tcp"]
 
@@ -63,7 +63,7 @@ class Running:
             return Ended(code, self.messages, _read(self._stem, "err"))
         raise TimeoutError(f"sipp still runs after {within_s} s\n{self.messages}")
 
-    async def seen(self, text: str, within_s: float = 5.0) -> None:
+    async def seen(self, text: str, within_s: float = 10.0) -> None:
         """Waits until `text` is in its messages. Raises: TimeoutError."""
         if not await until(lambda: text in self.messages, within_s):
             raise TimeoutError(f"no {text!r} at sipp within {within_s} s\n{self.messages}")

@@ -19,7 +19,7 @@ from interop.drivers.sipp import Account
 HOST: Final = "127.0.0.1"
 GATEWAY: Final = Path(__file__).parent.parent / "programs" / "sippy_gateway.py"
 B2BUA: Final = "from sippy.b2bua_simple import main_func; main_func()"
-START_LIMIT_S: Final = 10.0
+START_LIMIT_S: Final = 30.0
 
 # Without it, a log of the whole system is written to.
 QUIET: Final = {"SIPLOG_BEND": "none", "SIPLOG_LVL": "ERR"}
@@ -66,5 +66,5 @@ async def gateway_behind(
     command += [account.user, account.password, account.domain, callee]
     async with running(command, log, env=QUIET) as process:
         gateway = Gateway(Console(process, log), port)
-        await gateway.told("registered")
+        await gateway.told("registered", START_LIMIT_S)
         yield gateway

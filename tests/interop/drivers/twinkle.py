@@ -17,7 +17,8 @@ from interop.drivers.console import Console
 from interop.drivers.program import running, until
 from interop.drivers.sipp import Account
 
-LIMIT_S: Final = 5.0
+START_LIMIT_S: Final = 30.0
+LIMIT_S: Final = 10.0
 NO_SOUND: Final = "pcm.!default { type null }\nctl.!default { type null }\n"
 
 Transport = Literal["udp", "tcp"]
@@ -89,7 +90,7 @@ async def twinkle(directory: Path, settings: Settings) -> AsyncGenerator[Twinkle
     async with running(["twinkle-console", profile], log, env=at_home, console=True) as process:
         console = Console(process, log)
         client = Twinkle(console, profiles / "twinkle.log")
-        await client.told("registration succeeded")
+        await client.told("registration succeeded", START_LIMIT_S)
         yield client
         await console.leave("quit")
 

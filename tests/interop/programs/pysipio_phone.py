@@ -6,7 +6,7 @@
 It registers and answers every call until it is ended; or it makes one call and unregisters, as far
 as it knows: it may go before it has answered the challenge to that. The library asks a public
 service for its own address: here it is told.
-Prints what happens, one line an event.
+Prints what happens, one line an event, the first when the library is loaded.
 """
 
 from __future__ import annotations
@@ -60,6 +60,7 @@ async def call(account: Any, callee: str, seconds: float) -> None:
 
 
 async def main() -> None:
+    say("loaded")
     server, user, password, what, *rest = sys.argv[1:]
     account = SipAccount(user, password, server, connection_type="UDP", register_duration=60)
     if what == "answer":

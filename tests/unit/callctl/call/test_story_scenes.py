@@ -201,6 +201,12 @@ TOLD: Final[dict[str, tuple[str, ...]]] = {
         "called",
         "INVITE sent over trunk PSTN to udp:192.0.2.90:5060",
     ),
+    "forward_all": (
+        "Answered by SEP2002, desk phone, after 3.0 s on its live flow at ucm3: forwarded to 2002, "
+        "as all calls for 2001 are. The caller heard ringing from 0.0 s on.",
+        "2001 has all calls forwarded to 2002",
+        "SEP2002 of 2002, desk phone",
+    ),
     "forward_unregistered": (
         "Answered by SEP2002, desk phone, after 16.0 s on its live flow at ucm3: forwarded to "
         "2002, as nobody could be reached at 2001. The caller heard ringing from 5.0 s on, though "
@@ -303,6 +309,13 @@ def test_the_verdict_says_how_it_ended_and_the_steps_say_why(name: str) -> None:
 def test_no_line_is_told_twice(name: str) -> None:
     lines = [line.split("  ", 2)[-1] for line in STORIES[name].play().text.splitlines() if line]
     assert len(lines) == len(set(lines))
+
+
+def test_devices_of_a_line_that_forwards_everything_are_not_called() -> None:
+    played = STORIES["forward_all"].play()
+    assert list(played.record.called) == ["SEP2002"]
+    assert "TCT2001" not in played.text
+    assert played.screens == {"TCT2001": ()}
 
 
 def test_what_the_owner_saw_stands_below_the_story() -> None:
