@@ -46,6 +46,10 @@ from sipstack.timing import MS, SECOND, Instant
 FLOW_FAILED: Final = 430
 """A node of the cluster found the flow of the device gone (RFC 5626 §11.5)."""
 
+MERGED: Final = 482
+"""A device that still has the copy of a node that went down takes the next one for the same again
+(RFC 3261 §8.2.2.2): it says nothing of its owner, and the device may come once more."""
+
 DECLINED: Final = frozenset({486, 600, 603, 604, 606})
 """The owner of the device said no: no second push for it (SHL-09)."""
 
@@ -187,8 +191,11 @@ class Call(CallParties):
         if leg.outside and status in PEER_TROUBLE:
             self._destination_lost(branch, f"it answered {status}", now, actions)
             return
-        if status == FLOW_FAILED:
+        merged = status == MERGED and len(leg.branches) > 1
+        if status == FLOW_FAILED or merged:
             why = f"its flow at {branch.node} is gone"
+            if merged:
+                why = "it has the INVITE of a node that went down, and takes this for the same"
             self._flow_lost(leg, Candidate(480, None), why, now, actions)
             return
         if status in DECLINED:

@@ -96,8 +96,11 @@ class CalledDevice(NamedTuple):
 
     @property
     def second_push(self) -> bool:
-        """True if it is told by push how a call ended that it was woken for."""
-        return self.features is not None and self.features.second_push
+        """True if it is told by push how a call ended that it was woken for.
+
+        A push without content only wakes: a second one would ring for a call that is over.
+        """
+        return self.features is not None and self.features.second_push and self.sealed
 
     def rule(self, release: str) -> tuple[str, tuple[str, ...]]:
         """How a call wakes it and what the push says, with the reasons; "" if none can.
@@ -137,8 +140,10 @@ class CalledDevice(NamedTuple):
         return "without caller and node", ("CID-02", "CMG-06")
 
     def _end(self, features: PushFeatures, release: str) -> tuple[str, str]:
-        if features.second_push:
+        if self.second_push:
             return "a second push if the call ends without it", "OP-70"
+        if features.second_push:
+            return "no second push, which would say nothing either", "OP-01"
         who = "iOS 12" if self._ios_12 else f"release {release}"
         return f"no second push with {who}", "OP-70"
 

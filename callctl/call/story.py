@@ -60,10 +60,6 @@ SENTENCES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
         "ring push to {device} once more, naming {node}: {why}",
         ("CMG-04", "CALL-16"),
     ),
-    "ring-push-plain-again": (
-        "ring push to {device} once more, naming no node: a node went out of service meanwhile",
-        ("CALL-16", "CMG-06"),
-    ),
     "push-accepted": ("the cloud took the ring push to {device}", ("OP-13",)),
     "push-refused": (
         "the cloud does not know {device} any more: no wait, and no push until it signs in again",

@@ -360,7 +360,7 @@ class CallControl:
             call.record.note(now, "signed-out", device.name)
             return
         features = context.features(binding)
-        if kind is not PushKind.INCOMING and not features.second_push:
+        if kind is not PushKind.INCOMING and not leg.told_end:
             return
         facts = self.calls[call]
         node = context.active_node(device)
@@ -372,9 +372,10 @@ class CallControl:
             return
         if kind is PushKind.INCOMING:
             code = "ring-push" if leg.pushed_node is None else "ring-push-again"
-            if not features.active_node or binding.key is None:
-                code = "ring-push-plain" if leg.pushed_node is None else "ring-push-plain-again"
-            leg.pushed_node = node
+            if features.active_node and binding.key is not None:
+                leg.pushed_node = node
+            else:
+                code = "ring-push-plain"  # it names no node that could go down (CALL-16)
             deadline = leg.drop_at or deadline
             why = context.why_active(device, node or "")
             call.record.note(now, code, device.name, node=node or "-", why=why)

@@ -234,6 +234,15 @@ class App:
             call.enter(Phase.WAITING)
             self.take(self._agent.let_go(sip_call, now), now, out)
 
+    def _moved_to(self, registered: Registered, now: Instant, out: PhoneOut) -> None:
+        """We are at another node now: a call that rings by the one before comes by this one."""
+        for call in tuple(self.calls.values()):
+            if call.sip_call is None or call.confirmed or call.phase is Phase.WAITING:
+                continue
+            flow = self._agent.flow_of(call.sip_call)
+            if flow is not None and flow.remote_host != registered.flow.remote_host:
+                self._let_go(call, now, out)
+
     def _flow_lost(self, now: Instant, out: PhoneOut) -> None:
         """The way to the node is gone: calls that ring by it have to be fetched by another."""
         calls = [c for c in self.calls.values() if c.pushed and not c.confirmed]
@@ -301,6 +310,7 @@ class App:
         for action in actions:
             match action:
                 case Registered():
+                    self._moved_to(action, now, out)
                     self._wait_for_invites(now)
                 case RegistrationLost():
                     self._flow_lost(now, out)

@@ -43,6 +43,7 @@ from sipstack.transport.flow import (
     UNCONNECTED,
     BytesReceived,
     CloseFlow,
+    Flow,
     FlowClosed,
     Send,
     TransportEvent,
@@ -217,6 +218,11 @@ class UserAgent:
         else:
             out.append(Ignored("no such call", str(call)))
         return self._settled(now, out)
+
+    def flow_of(self, call: int) -> Flow | None:
+        """The flow that the INVITE of a call came by; None if there is no such call."""
+        called = self._calls.get(call)
+        return called.flow if isinstance(called, UasCall) else None
 
     def let_go(self, call: int, now: Instant) -> tuple[UserAgentAction, ...]:
         """Its flow is gone, or its node: take the same INVITE again when it comes by another.

@@ -41,7 +41,7 @@ class Party:
         self._arrived.set()
         self.act(event)
 
-    async def until(self, condition: Callable[[], bool], within_s: float = 5.0) -> None:
+    async def until(self, condition: Callable[[], bool], within_s: float = 10.0) -> None:
         """Wait for events until `condition` holds."""
         async with asyncio.timeout(within_s):
             while not condition():

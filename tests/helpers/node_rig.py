@@ -71,7 +71,7 @@ class Agent:
     def all(self, kind: type[E]) -> list[E]:
         return [event for event in self.events if isinstance(event, kind)]
 
-    async def until(self, kind: type[E], *, within_s: float = 5.0) -> E:
+    async def until(self, kind: type[E], *, within_s: float = 10.0) -> E:
         """Wait for the first event of `kind`."""
         await eventually(lambda: bool(self.all(kind)), within_s=within_s)
         return self.all(kind)[0]
@@ -118,7 +118,7 @@ async def user_agent(
         shell.close()
 
 
-async def eventually(condition: Callable[[], bool], *, within_s: float = 5.0) -> None:
+async def eventually(condition: Callable[[], bool], *, within_s: float = 10.0) -> None:
     """Wait until `condition` holds."""
     with anyio.fail_after(within_s):
         while not condition():  # noqa: ASYNC110  (of any kind, so there is no event to wait for)

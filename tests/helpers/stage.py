@@ -111,7 +111,7 @@ class Placed:
         found = self.stage.heard
         return [event for event in found if getattr(event, "call", None) == self.number]
 
-    async def until(self, kind: type[T], within_s: float = 6.0) -> T:
+    async def until(self, kind: type[T], within_s: float = 10.0) -> T:
         def found() -> list[T]:
             return [event for event in self.events if isinstance(event, kind)]
 

@@ -135,7 +135,7 @@ class Stream:
 
     async def until_statuses(self, count: int) -> list[int]:
         """Read until so many responses have begun; their statuses."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(10):
             while len(self.statuses) < count:
                 data = await self.reader.read(65_536)
                 assert data, "closed by the node"
@@ -144,13 +144,13 @@ class Stream:
 
     async def until_closed(self) -> list[int]:
         """Read to the end; the statuses of all responses."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(10):
             self.got += await self.reader.read()
         return self.statuses
 
     async def until_request(self) -> Request:
         """Read one request to its last octet; what came before it was read already."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(10):
             head = await self.reader.readuntil(b"\r\n\r\n")
             found = re.search(rb"Content-Length: (\d+)", head)
             assert found is not None

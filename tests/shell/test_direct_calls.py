@@ -158,7 +158,7 @@ def statuses(log: PushLog) -> list[tuple[int, str]]:
 async def is_answered(caller: Agent, dn: str) -> None:
     before = len(caller.all(CallEnded))
     caller.shell.invite(dn)
-    await eventually(lambda: len(caller.all(CallEnded)) > before, within_s=8.0)
+    await eventually(lambda: len(caller.all(CallEnded)) > before)
 
 
 @pytest.mark.req("SEC-06")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import signal
 from collections.abc import AsyncGenerator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,11 +12,13 @@ from typing import Final
 from xml.etree import ElementTree
 
 import anyio
+from anyio.abc import Process
 
 from interop.drivers.program import running, until
 from plugins.real_client import find_program
 
-SETTLE_S: Final = 0.2  # the last packets reach the file
+SETTLE_LIMIT_S: Final = 5.0  # for the last packets to reach the file
+PROGRESS: Final = re.compile(r"(\d+) packets? captured, (\d+) packets? received by filter")
 MALFORMED_GROUP: Final = 0x7000000  # of tshark's expert items, most of them only warnings
 
 
@@ -55,13 +59,23 @@ async def capturing(
     # Without --immediate-mode the last second is lost; with it each packet takes a slot of the
     # snapshot length in the buffer, and the usual 2 MiB lose packets of a burst.
     command = ["tcpdump", "-i", "lo", "-n", "-U", "-s", "65535", "-B", "32768", "--immediate-mode"]
-    async with running([*command, "-Z", "root", "-w", str(path), wanted], log):
+    async with running([*command, "-Z", "root", "-w", str(path), wanted], log) as process:
         if not await until(lambda: "listening on" in log.read_text(), within_s=10):
             raise TimeoutError(f"tcpdump does not start: {log.read_text()}")
         yield
-        await anyio.sleep(SETTLE_S)
+        await until(lambda: _has_written_all(process, log), SETTLE_LIMIT_S)
     if "\n0 packets dropped by kernel" not in log.read_text():
         raise RuntimeError(f"the capture is not whole: {log.read_text()}")
+
+
+def _has_written_all(process: Process, log: Path) -> bool:
+    """Whether tcpdump said so when it was asked last; asks again.
+
+    The filter counts a packet of loopback twice, as it leaves and as it comes; one is captured.
+    """
+    told = PROGRESS.findall(log.read_text())
+    process.send_signal(signal.SIGUSR1)
+    return bool(told) and 2 * int(told[-1][0]) == int(told[-1][1])
 
 
 async def complaints(path: Path, ports: Collection[int], tls: Tls | None = None) -> list[str]:

@@ -69,8 +69,8 @@ TOLD: Final[dict[str, tuple[str, ...]]] = {
     "standard_client": (
         "Answered by BOT2001, Android phone (standard client), after 4.3 s; asleep at first, it "
         "registered at ucm1 1.1 s later. The caller heard ringing from 1.3 s on.",
-        "VoIP push without content, as the client gave no key to seal it; a second push if the "
-        "call ends without it",
+        "VoIP push without content, as the client gave no key to seal it; no second push, which "
+        "would say nothing either",
     ),
     "browser": (
         "Answered by web-2001, browser, after 3.0 s on its live flow at ucm3. The caller heard "
