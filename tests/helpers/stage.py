@@ -92,9 +92,10 @@ class Mobile:
         self.told.clear()
         self.shell.phone.screen.seen.clear()
 
-    def is_registered_at(self) -> str:
-        registrar = self.shell.phone.registered
-        return "" if registrar is None else registrar.fqdn.partition(".")[0]
+    @property
+    def registered_at(self) -> list[str]:
+        """The nodes that took its registrations, in order; it may be asleep by now, and at none."""
+        return [event.registrar.fqdn.partition(".")[0] for event in self.all(Registered)]
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callctl.call.caller_identity import (
@@ -301,6 +301,7 @@ HOSTILE = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(name=HOSTILE, number=HOSTILE)
 def test_what_is_asserted_can_always_be_read_and_says_the_same(name: str, number: str) -> None:
     identity = CallerIdentity(name, number)
@@ -317,6 +318,7 @@ def test_what_is_asserted_can_always_be_read_and_says_the_same(name: str, number
     assert shown.asserted("lab.example") == asserted
 
 
+@settings(deadline=None)
 @given(name=HOSTILE)
 def test_a_name_of_a_stranger_is_the_same_in_header_push_and_record_and_forges_nothing(
     name: str,

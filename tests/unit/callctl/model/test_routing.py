@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callctl.errors import Finding
@@ -416,6 +416,7 @@ PATTERNS = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(PATTERNS, PATTERNS, st.text("01*", max_size=5))
 def test_of_two_patterns_for_a_number_one_is_better_or_they_are_rivals(
     one: RoutePattern, other: RoutePattern, number: str
