@@ -85,14 +85,15 @@ class TargetFinder:
             case Line():
                 return self._line(call, destination, onward, now)
             case HuntPilot():
-                return self._hunt(call, destination, now)
+                return self._hunt(call, destination, onward, now)
             case RoutePattern():
                 return self._outside(destination, onward.number)
         call.record.note(now, "no-such-line", dn=onward.number)
         return Target(onward.number, [], refusal=404)
 
     def _line(self, call: Call, line: Line, onward: Onward, now: Instant) -> Target:
-        hunted = onward.pilot is not None
+        # A mobility identity is one more way to the user: it rings there, and goes no further.
+        hunted = onward.pilot is not None or onward.cause is Cause.MOBILITY
         if not hunted and line.forwarding.all is not None:
             return Target(line.dn, [], line.forwarding)  # its devices are left in peace
         legs, crowded = self._devices(call, line.dn, now, mobility=onward.cause in SENT_TO_LINE)
@@ -101,14 +102,15 @@ class TargetFinder:
             return Target(line.dn, legs, refusal=refusal)
         return Target(line.dn, legs, line.forwarding, refusal=refusal)
 
-    def _hunt(self, call: Call, pilot: HuntPilot, now: Instant) -> Target:
+    def _hunt(self, call: Call, pilot: HuntPilot, onward: Onward, now: Instant) -> Target:
         legs: list[tuple[Leg, tuple[Binding, ...]]] = []
-        if pilot.distribution is Distribution.SIMULTANEOUS:
+        mobility = onward.cause is Cause.MOBILITY  # beside the line's other devices: all at once
+        if mobility or pilot.distribution is Distribution.SIMULTANEOUS:
             taken: set[str] = set()
             for dn in pilot.members:
                 found, _ = self._devices(call, dn, now, mobility=False, taken=taken)
                 legs += found
-        return Target(pilot.dn, legs, pilot=pilot)
+        return Target(pilot.dn, legs, pilot=None if mobility else pilot)
 
     def _outside(self, pattern: RoutePattern, number: str) -> Target:
         """One leg over the trunks of a pattern; each of their destinations is a way to try."""

@@ -13,6 +13,8 @@ from callctl.model.cloud import CloudSettings
 from callctl.model.cluster import Cluster
 from callctl.model.deployment import Deployment, DeploymentType
 from callctl.model.device import SUBSCRIBER_SERVICES, ClientType, Device, Platform
+from callctl.model.hunt_pilot import HuntPilot
+from callctl.model.line import Forwarding, Line
 from callctl.model.release import Release
 from callctl.model.service_parameter import ServiceParameters
 from callctl.push.kind import PushKind
@@ -252,3 +254,21 @@ def test_ring_push_is_withdrawn_also_by_a_release_that_sends_no_second_push() ->
         "TCT2001"
     ]
     assert not any(isinstance(it, SendPush) for it in actions)
+
+
+@pytest.mark.req("MOB-02")
+def test_mobility_identity_may_be_a_hunt_or_a_line_that_forwards_and_rings_all_of_it() -> None:
+    base = cluster_with()
+    pilot = HuntPilot("3000", ("1001", "1002"))
+    for number in ("3000", "1002"):
+        lines = {**base.lines, "1002": Line("1002", forwarding=Forwarding(all="1001"))}
+        users = {**base.users, "2001": replace(base.users["2001"], mobility_identity=number)}
+        cluster = replace(base, lines=lines, users=users, hunt_pilots={"3000": pilot})
+        rig = rig_of(cluster)
+        for dn, port in (("1001", 7001), ("1002", 7002)):
+            text = REGISTER.replace("TCP", "UDP").replace(".60:40000", f".70:{port}")
+            text = text.replace("2001", dn).replace(";transport=tcp", "").replace("reg-1", dn)
+            rig.feed("ucm1", text, rig.flow("ucm1", f"192.0.2.70:{port}"))
+        call(rig)
+        rung = {sent.flow.remote_port for sent in invites(rig.run_to(10_000))}
+        assert rung == ({7001, 7002} if number == "3000" else {7002})
