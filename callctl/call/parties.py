@@ -134,6 +134,17 @@ class CallParties(Timed):
         """True if nothing can come of any branch any more."""
         return all(branch.done for leg in self.legs for branch in leg.branches)
 
+    def release(self) -> None:
+        """The call is over and forgotten: break its circles, so that no collector has to.
+
+        A node under load would spend a tenth of its time on finding them (design, speed).
+        """
+        for leg in self.legs:
+            leg.branches.clear()
+            leg.stage = leg.behind = None
+        self.legs.clear()
+        self.stage = None
+
     def _arrive(self, target: Target, now: Instant, actions: list[CallAction]) -> None:
         """The call is for another number now."""
         itinerary = self._itinerary

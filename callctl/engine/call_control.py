@@ -340,7 +340,11 @@ class CallControl:
                     self.calls.pop(call, None)
         if call.state is not CallState.PROCEEDING:
             self._stop_waiting(call, out)
-        self._deadlines.set(call, call.next_deadline() if call in self.calls else None)
+        if call in self.calls:
+            self._deadlines.set(call, call.next_deadline())
+        else:
+            self._deadlines.set(call, None)
+            call.release()
 
     def _offer(self, call: Call, branch: Branch, now: Instant, out: Out) -> None:
         outgoing = copy_for(self._context, self._trunks, call, branch, self.calls[call])

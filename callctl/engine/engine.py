@@ -286,6 +286,7 @@ class Engine:
                     self.calls.over(owner, now, out)
                 elif type(owner) is RelayBranch and owner.transaction is transaction:
                     self._proxy.over(owner)
+                transaction.owner = None  # a circle less
             case TransactionFailed(transaction, cause):
                 owner = transaction.owner
                 if type(owner) is Branch:
