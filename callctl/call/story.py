@@ -228,6 +228,11 @@ class CallRecord:
         """Add a step."""
         self.steps.append(Step(now, code, device, tuple(values.items())))
 
+    @property
+    def lost(self) -> bool:
+        """True if the node of the call died with it: no answer can come (CALL-22)."""
+        return any(step.code == "node-died" for step in self.steps)
+
     def note_death(self, now: Instant) -> None:
         """The node of the call died; a call that had its final answer lives on without it."""
         if self.status is None:

@@ -30,6 +30,7 @@ def call_fields(record: CallRecord, wall: Wall) -> dict[str, Any]:
         "started_at": wall(record.started_at),
         "setup_s": None if ended is None else round((ended - record.started_at) / SECOND, 3),
         "status": record.status,
+        "lost": record.lost,
     }
 
 

@@ -85,7 +85,7 @@ def list_(
                     call["caller"],
                     call["dn"],
                     call["node"],
-                    call["status"] or "under way",
+                    call["status"] or ("lost" if call["lost"] else "under way"),
                     None if call["setup_s"] is None else f"{call['setup_s']:.3f} s",
                     call["call_id"],
                 )

@@ -113,6 +113,7 @@ class CallView(BaseModel):
     started_at: datetime
     setup_s: float | None = Field(description="From INVITE to final answer; None while under way.")
     status: int | None = Field(description="Final answer to the caller; None while under way.")
+    lost: bool = Field(description="Its node died with it: no answer can come.")
 
 
 class StepView(BaseModel):

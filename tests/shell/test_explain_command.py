@@ -118,7 +118,9 @@ async def test_the_call_of_a_node_that_died_is_lost_and_not_under_way() -> None:
         owner = call.record.node
         verdict = story_of(stage, call)["verdict"]
         assert verdict == "The call is under way, BOT4930444002 parked so far."
+        assert not story_of(stage, call)["lost"]
         stage.shell.kill_node(owner)
+        assert story_of(stage, call)["lost"]
         verdict = story_of(stage, call)["verdict"]
         assert verdict.startswith(f"Lost: {owner} died after ")
         assert verdict.endswith("and the call with it, when BOT4930444002 had not registered yet.")
