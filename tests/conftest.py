@@ -17,6 +17,6 @@ pytest_plugins = (
 def anyio_backend() -> tuple[str, dict[str, bool]]:
     """The loop that async tests run on: asyncio's own.
 
-    Tests of sockets take both loops with `@on_each_loop` of `helpers.loops`.
+    Tests of sockets take both loops with `on_each_loop` of `helpers.loops`.
     """
     return "asyncio", {"use_uvloop": False}

@@ -26,6 +26,9 @@ BACKENDS = [
     ),
 ]
 
+on_each_loop = pytest.mark.parametrize("anyio_backend", BACKENDS)
+"""Mark of a test, or of a file of tests, that runs once on each."""
+
 
 class Party:
     """An endpoint whose events are kept."""

@@ -19,7 +19,7 @@ import pytest
 from callctl.io.pki import CertificateAuthority
 from callctl.model.build import make_cluster, make_node, softphone
 from callctl.model.node import Listener as NodeListener
-from helpers.loops import BACKENDS, party
+from helpers.loops import on_each_loop, party
 from helpers.node_rig import eventually, loopback_cluster, running
 from hostile.wire import (
     HOST,
@@ -41,12 +41,7 @@ from sipstack.message.response import respond
 from sipstack.timing import MS, SECOND
 from sipstack.transport.flow import BytesReceived, Send, TransportEvent
 
-pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(params=BACKENDS)
-def anyio_backend(request: pytest.FixtureRequest) -> object:
-    return request.param
+pytestmark = [pytest.mark.anyio, on_each_loop]
 
 
 async def test_register_that_comes_octet_by_octet_is_answered_200() -> None:

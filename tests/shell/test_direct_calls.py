@@ -4,117 +4,36 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from dataclasses import replace
 
-import anyio
 import pytest
 
 from callctl.cloud.faults import Fault
-from callctl.cloud.partner import DEFAULT_BUNDLE_ID, DEFAULT_PROJECT_ID, Partner
+from callctl.cloud.partner import DEFAULT_BUNDLE_ID, Partner
 from callctl.cloud.record import PushLog
 from callctl.io.cluster_shell import ClusterShell
 from callctl.io.emulators import PushCloud
 from callctl.io.lab import has_flow
-from callctl.io.phone_shell import PhoneShell, PhoneWorld
-from callctl.io.sign_in_client import SignInClient
-from callctl.model.build import PUSH_ON, android, desk_phone, iphone, password_of
+from callctl.model.build import PUSH_ON, android, desk_phone, iphone
 from callctl.model.cloud import CloudSettings
 from callctl.model.device import ClientType, Device, Platform, PushWay
 from callctl.model.push_access import ApnsAccess, DirectPush, FcmAccess, SigningKey
-from callctl.phone.event import CallAnswered, CallEnded, Registered
-from callctl.phone.phone_event import AppSuspended, PhoneAction, PhoneAnswered, PushArrived
-from callctl.phone.phone_settings import PhoneSettings
-from callctl.phone.settings import AnswerPlan, Registrar, UserAgentSettings
+from callctl.phone.event import CallAnswered, CallEnded
+from callctl.phone.phone_event import AppSuspended, PhoneAnswered
 from helpers.direct import account
-from helpers.loops import BACKENDS
+from helpers.loops import on_each_loop
 from helpers.node_rig import Agent, eventually, loopback_cluster, running, user_agent
+from helpers.sleeping_phone import Told, sleeping
 from sipstack.io.entropy import OsEntropy
-from sipstack.timing import MS, Instant
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, on_each_loop]
 
-E = TypeVar("E")
-
-ANSWERS = AnswerPlan(after_ns=50 * MS, hang_up_after_ns=50 * MS)
 DIRECT = replace(
     PUSH_ON,
     direct=DirectPush(frozenset({"APNS", "FCM"}), ApnsAccess(DEFAULT_BUNDLE_ID), FcmAccess()),
 )
 IPHONE = replace(iphone("2001"), client=ClientType.STANDARD)
 ROBOT = replace(android("2002"), client=ClientType.STANDARD)
-
-
-@pytest.fixture(params=BACKENDS)
-def anyio_backend(request: pytest.FixtureRequest) -> object:
-    return request.param
-
-
-@dataclass
-class Told:
-    """A phone over sockets, and all that it told."""
-
-    shell: PhoneShell
-    events: list[PhoneAction | PushArrived] = field(default_factory=list)
-
-    def all(self, kind: type[E]) -> list[E]:
-        return [event for event in self.events if isinstance(event, kind)]
-
-    async def until(self, kind: type[E], count: int = 1) -> None:
-        await eventually(lambda: len(self.all(kind)) >= count)
-
-
-def settings_of(cluster: ClusterShell, device: Device) -> PhoneSettings:
-    owner, ios = device.owner or "", device.platform is Platform.IOS
-    listeners = [(node.fqdn, node.listener("TCP")) for node in cluster.cluster.nodes.values()]
-    agent = UserAgentSettings(
-        user=device.lines[0],
-        domain=cluster.cluster.domain,
-        registrars=tuple(Registrar(at.host, at.port, fqdn) for fqdn, at in listeners if at),
-        local_host="127.0.0.1",
-        local_port=0,
-        transport="TCP",
-        auth_user=owner,
-        password=password_of(owner),
-        device_name=device.name,
-        answer=ANSWERS,
-    )
-    return PhoneSettings(
-        agent,
-        device.platform,
-        device.os_version or "",
-        device.client,
-        device.client_version or "",
-        "APNS" if ios else "FCM",
-        DEFAULT_BUNDLE_ID if ios else DEFAULT_PROJECT_ID,
-        wake_delay_ns=20 * MS,
-        grace_ns=50 * MS,
-        unix_ms_at_zero=cluster.clock.unix_ns(Instant(0)) // MS,
-    )
-
-
-@asynccontextmanager
-async def sleeping(cluster: ClusterShell, device: Device) -> AsyncIterator[Told]:
-    """A phone that is registered, known to its cloud, and whose app is suspended."""
-    assert cluster.sign_in is not None
-    tls = cluster.authority.client_context()
-    client = SignInClient(cluster.sign_in.url, tls)
-    world = PhoneWorld(cluster.clock, cluster.entropy, tls, client, cloud_of(cluster).attach_urls)
-    events: list[PhoneAction | PushArrived] = []
-    shell = PhoneShell(settings_of(cluster, device), world, lambda now, event: events.append(event))
-    phone = Told(shell, events)
-    async with anyio.create_task_group() as tasks:
-        await tasks.start(shell.run)
-        shell.start()
-        await phone.until(Registered)
-        wanted = {attached.token for attached in shell.phone.identity.attachments()}
-        await eventually(lambda: wanted <= shell.attached)
-        await eventually(lambda: bool(cluster.view.engine.push_bindings))
-        shell.suspend()
-        await is_asleep(cluster, phone)
-        yield phone
-        shell.close()
-    await client.aclose()
 
 
 async def is_asleep(cluster: ClusterShell, phone: Told, times: int = 1) -> None:
@@ -142,6 +61,7 @@ async def scene(
     ):
         for log in logs(shell):
             log.keeps_raw = True
+        await is_asleep(shell, phone)
         yield shell, phone, caller
 
 

@@ -8,18 +8,13 @@ import pytest
 from callctl.model.build import desk_phone
 from callctl.phone.event import CallAnswered, CallEnded, CallRinging, EndCause, Registered
 from callctl.phone.settings import AnswerPlan
-from helpers.loops import BACKENDS
+from helpers.loops import on_each_loop
 from helpers.node_rig import eventually, loopback_cluster, running, user_agent
 from sipstack.timing import MS
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, on_each_loop]
 
 PICKS_UP = AnswerPlan(after_ns=20 * MS)
-
-
-@pytest.fixture(params=BACKENDS)
-def anyio_backend(request: pytest.FixtureRequest) -> object:
-    return request.param
 
 
 @pytest.mark.parametrize(

@@ -12,21 +12,16 @@ from callctl.model.build import desk_phone, make_node
 from callctl.model.cluster import Cluster
 from callctl.phone.event import CallAnswered, CallEnded, EndCause, Registered
 from callctl.phone.settings import AnswerPlan
-from helpers.loops import BACKENDS
+from helpers.loops import on_each_loop
 from helpers.node_rig import eventually, loopback_cluster, running, user_agent
 from helpers.websocket_wire import TEXT, frame, opened, upgrade, wire
 from sipstack.timing import MS
 from sipstack.transport.websocket import OriginPolicy
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, on_each_loop]
 
 PICKS_UP = AnswerPlan(after_ns=20 * MS)
 PAGE = "https://phone.example"
-
-
-@pytest.fixture(params=BACKENDS)
-def anyio_backend(request: pytest.FixtureRequest) -> object:
-    return request.param
 
 
 def browser_cluster() -> Cluster:

@@ -14,14 +14,14 @@ import dns.rcode
 import dns.rrset
 import pytest
 
-from helpers.loops import BACKENDS
+from helpers.loops import on_each_loop
 from sipstack.io.entropy import OsEntropy
 from sipstack.io.resolver import FAILURE_TTL_S, NameUnresolved, Resolver
 from sipstack.message.uri import Uri
 from sipstack.timing import SECOND, Instant
 from sipstack.transport.locate import Query, Target
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, on_each_loop]
 
 ZONE = {
     ("example.com.", "NAPTR"): (30, ['10 10 "s" "SIP+D2T" "" _sip._tcp.example.com.']),
@@ -31,11 +31,6 @@ ZONE = {
     ("broken.example.com.", "A"): (30, []),
 }
 SOA = ("example.com.", 5, "IN", "SOA", "ns.example.com. root.example.com. 1 7200 900 1209600 5")
-
-
-@pytest.fixture(params=BACKENDS)
-def anyio_backend(request: pytest.FixtureRequest) -> object:
-    return request.param
 
 
 class DnsServer(asyncio.DatagramProtocol):

@@ -18,22 +18,17 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from helpers.loops import BACKENDS, Party, party
+from helpers.loops import Party, on_each_loop, party
 from helpers.sip_text import OPTIONS, octets
 from sipstack.io.endpoint import TLS_BUFFER, Listener
 from sipstack.io.stream import StreamLimits
 from sipstack.transport.flow import CloseFlow, Flow, FlowClosed, Send
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, on_each_loop]
 MESSAGE = octets(OPTIONS)
 HOST = "127.0.0.1"
 TCP = Listener("TCP", HOST)
 QUICK = StreamLimits(half_closed_s=0.2)
-
-
-@pytest.fixture(params=BACKENDS)
-def anyio_backend(request: pytest.FixtureRequest) -> object:
-    return request.param
 
 
 @pytest.fixture(scope="module")

@@ -7,16 +7,11 @@ from collections.abc import Callable
 
 import pytest
 
-from helpers.loops import BACKENDS
+from helpers.loops import on_each_loop
 from sipstack.io.clock import MonotonicClock
 from sipstack.io.entropy import BLOCK, OsEntropy
 from sipstack.io.timer import DeadlineTimer
 from sipstack.timing import MS, SECOND, Instant
-
-
-@pytest.fixture(params=BACKENDS)
-def anyio_backend(request: pytest.FixtureRequest) -> object:
-    return request.param
 
 
 class Woken:
@@ -32,6 +27,7 @@ class Woken:
 
 
 @pytest.mark.anyio
+@on_each_loop
 async def test_wakes_once_and_never_early() -> None:
     woken = Woken()
     for ms in (0, 0.3, 1, 7.6):
@@ -44,6 +40,7 @@ async def test_wakes_once_and_never_early() -> None:
 
 
 @pytest.mark.anyio
+@on_each_loop
 async def test_follows_a_deadline_that_moves_both_ways() -> None:
     woken = Woken()
     woken.timer.follow(woken.after(20))
@@ -61,6 +58,7 @@ async def test_follows_a_deadline_that_moves_both_ways() -> None:
 
 
 @pytest.mark.anyio
+@on_each_loop
 async def test_deadline_taken_back_does_not_wake() -> None:
     woken = Woken()
     woken.timer.follow(woken.after(5))

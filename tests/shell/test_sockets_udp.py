@@ -7,19 +7,14 @@ import socket
 
 import pytest
 
-from helpers.loops import BACKENDS, party
+from helpers.loops import on_each_loop, party
 from helpers.sip_text import OPTIONS, octets
 from sipstack.errors import LocalProtocolError
 from sipstack.io.endpoint import Listener
 from sipstack.transport.flow import BytesReceived, Flow, Send, TransportEvent
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, on_each_loop]
 MESSAGE = octets(OPTIONS)
-
-
-@pytest.fixture(params=BACKENDS)
-def anyio_backend(request: pytest.FixtureRequest) -> object:
-    return request.param
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])

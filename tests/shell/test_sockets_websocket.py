@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from callctl.io.pki import CertificateAuthority
-from helpers.loops import BACKENDS, Party, party
+from helpers.loops import Party, on_each_loop, party
 from helpers.sip_text import OPTIONS, octets
 from helpers.websocket_wire import (
     BINARY,
@@ -31,16 +31,11 @@ from sipstack.limits import WEBSOCKET_MESSAGE_OCTETS_MAX
 from sipstack.transport.flow import CloseFlow, Flow, FlowClosed, Send
 from sipstack.transport.websocket import OriginPolicy
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, on_each_loop]
 
 PAGE = "http://127.0.0.1:8000"
 WS = Listener("WS", HOST, origins=OriginPolicy((PAGE,)))
 MESSAGE = octets(OPTIONS)
-
-
-@pytest.fixture(params=BACKENDS)
-def anyio_backend(request: pytest.FixtureRequest) -> object:
-    return request.param
 
 
 def port_of(server: Party) -> int:
