@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qs
 
-import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
@@ -26,6 +25,7 @@ from callctl.cloud.http import (
 )
 from callctl.cloud.record import SILENT, PushLog
 from callctl.push.direct.grant import ASSERTION_LIFETIME_S, GRANT_TYPE, SCOPE
+from callctl.push.direct.jwt import part_of
 from callctl.push.envelope import b64url_octets
 from sipstack.entropy import Entropy, token
 from sipstack.timing import MS, SECOND, Instant
@@ -145,7 +145,7 @@ class TokenEndpoint:
         now_unix_s = (self._unix_ms_at_zero + now // MS) // 1000
         try:
             header_text, claims_text, signature_text = assertion.split(".")
-            header, claims = _object(header_text), _object(claims_text)
+            header, claims = part_of(header_text), part_of(claims_text)
             if header.get("alg") != "RS256":  # ours to say, not the token's
                 raise ValueError("not RS256")
             project_id, public = self._accounts[str(claims.get("iss"))]
@@ -184,13 +184,6 @@ def _form(request: HttpRequest) -> dict[str, str]:
     if any(len(values) != 1 for values in fields.values()):
         raise _Refusal("invalid_request", "A field is given twice.")
     return {name: values[0] for name, values in fields.items()}
-
-
-def _object(text: str) -> dict[str, Any]:
-    value = msgspec.json.decode(b64url_octets(text))
-    if not isinstance(value, dict):
-        raise ValueError("not an object")
-    return value
 
 
 def _error_of(answer: HttpAnswer) -> str:

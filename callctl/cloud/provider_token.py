@@ -6,14 +6,14 @@ refused when older than 60 minutes, and when a key has a new one before 20 minut
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
-import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
+from callctl.push.direct.jwt import part_of
 from callctl.push.direct.provider_token import (
     EXPIRED,
     HALF_OCTETS,
@@ -78,8 +78,8 @@ class ProviderTokenVerifier:
             if len(token) > _TOKEN_MAX:
                 raise ValueError("too long")
             header_text, claims_text, signature_text = token.split(".")
-            header = _object(header_text)
-            claims = _object(claims_text)
+            header = part_of(header_text)
+            claims = part_of(claims_text)
             signature = b64url_octets(signature_text)
             # The algorithm is ours, not the token's: RFC 8725 §3.1.
             if header.get("alg") != "ES256" or len(signature) != 2 * HALF_OCTETS:
@@ -100,10 +100,3 @@ class ProviderTokenVerifier:
         except (ValueError, KeyError, InvalidSignature, RecursionError) as error:
             raise ProviderTokenError(_INVALID) from error
         return known, issued_at
-
-
-def _object(text: str) -> dict[str, Any]:
-    value = msgspec.json.decode(b64url_octets(text))
-    if not isinstance(value, dict):
-        raise ValueError("not an object")
-    return value

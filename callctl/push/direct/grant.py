@@ -9,12 +9,11 @@ from __future__ import annotations
 from typing import Any, Final
 from urllib.parse import urlencode
 
-import msgspec
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 
 from callctl.model.push_access import ServiceAccount
-from callctl.push.envelope import b64url
+from callctl.push.direct.jwt import compact, signing_input
 
 SCOPE: Final = "https://www.googleapis.com/auth/firebase.messaging"
 GRANT_TYPE: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -26,19 +25,18 @@ _VISIBLE_ASCII: Final = range(0x21, 0x7F)
 
 def grant_request(account: ServiceAccount, now_unix_s: int) -> bytes:
     """The form to post to `account.token_url`."""
-    header = _part({"alg": "RS256", "typ": "JWT", "kid": account.key_id})
-    claims = _part(
+    signed = signing_input(
+        {"alg": "RS256", "typ": "JWT", "kid": account.key_id},
         {
             "iss": account.client_email,
             "scope": SCOPE,
             "aud": account.token_url,
             "iat": now_unix_s,
             "exp": now_unix_s + ASSERTION_LIFETIME_S,
-        }
+        },
     )
-    signing_input = f"{header}.{claims}"
-    signature = account.private.sign(signing_input.encode(), padding.PKCS1v15(), hashes.SHA256())
-    assertion = f"{signing_input}.{b64url(signature)}"
+    signature = account.private.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256())
+    assertion = compact(signed, signature)
     return urlencode({"grant_type": GRANT_TYPE, "assertion": assertion}).encode()
 
 
@@ -59,7 +57,3 @@ def granted(fields: dict[str, Any]) -> tuple[str, int] | None:
     if type(lifetime_s) is not int or not 0 < lifetime_s <= LIFETIME_MAX_S:
         return None
     return token, lifetime_s
-
-
-def _part(fields: dict[str, Any]) -> str:
-    return b64url(msgspec.json.encode(fields))

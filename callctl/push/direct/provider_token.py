@@ -7,15 +7,14 @@ one comes before 20 minutes have passed).
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
-import msgspec
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from callctl.model.push_access import SigningKey
-from callctl.push.envelope import b64url
+from callctl.push.direct.jwt import compact, signing_input
 
 LIFETIME_S: Final = 3600
 KEPT_MIN_S: Final = 1200
@@ -30,12 +29,12 @@ HALF_OCTETS: Final = 32  # of r and of s, RFC 7518 §3.4
 
 def sign_provider_token(key: SigningKey, issued_at_unix_s: int) -> str:
     """A provider token, good for 60 minutes. The same key and time give the same token."""
-    header = _part({"alg": "ES256", "kid": key.key_id})
-    claims = _part({"iss": key.team_id, "iat": issued_at_unix_s})
-    signing_input = f"{header}.{claims}"
+    signed = signing_input(
+        {"alg": "ES256", "kid": key.key_id}, {"iss": key.team_id, "iat": issued_at_unix_s}
+    )
     algorithm = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)  # RFC 6979
-    r, s = decode_dss_signature(key.private.sign(signing_input.encode(), algorithm))
-    return f"{signing_input}.{b64url(r.to_bytes(HALF_OCTETS) + s.to_bytes(HALF_OCTETS))}"
+    r, s = decode_dss_signature(key.private.sign(signed.encode(), algorithm))
+    return compact(signed, r.to_bytes(HALF_OCTETS) + s.to_bytes(HALF_OCTETS))
 
 
 class ProviderTokens:
@@ -85,7 +84,3 @@ class ProviderTokens:
 
 def _slot(now_unix_s: int) -> int:
     return now_unix_s - now_unix_s % SLOT_S
-
-
-def _part(fields: dict[str, Any]) -> str:
-    return b64url(msgspec.json.encode(fields))
