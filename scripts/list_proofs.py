@@ -66,7 +66,7 @@ def proofs_of(directory: Path) -> dict[str, list[tuple[str, str]]]:
 
 
 def marks_in(tree: ast.Module) -> Iterator[tuple[str, str]]:
-    """Test function and id, for each id of each mark: its own, its class's or its module's."""
+    """Test function and id, for each id of each mark: its own or its module's."""
     everywhere = [i for node in tree.body if isinstance(node, ast.Assign) for i in ids_in(node)]
     for node in ast.walk(tree):
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):

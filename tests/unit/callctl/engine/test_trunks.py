@@ -394,6 +394,16 @@ SPARE_PEER = "192.0.2.95:5060"
 OUTSIDE = '"Harbour Office" <sip:+49301112@pstn.example>'
 
 
+def route_of_a_call_from_outside(rig: EngineRig) -> str:
+    """What a dialog between a peer and a phone of ours is routed by."""
+    invite = request("sip:2001@lab.example", sender=OUTSIDE, via=SPARE_PEER)
+    [copy] = copies(feed(rig, invite, SPARE_PEER))
+    [ok] = answer(rig, copy, 200)
+    assert isinstance(ok.message, Response)
+    [route] = ok.message.record_routes
+    return str(route)
+
+
 @pytest.mark.parametrize("method", ["INVITE", "REFER", "MESSAGE"])
 @pytest.mark.parametrize("second_route", ["", ", <sip:192.0.2.90:5060;lr>"])
 @pytest.mark.parametrize("tag", ["a1", "zz"])
@@ -402,11 +412,7 @@ def test_who_had_a_call_through_us_cannot_go_on_from_it_to_a_trunk(
 ) -> None:
     """Our Route of one dialog is no ticket to numbers outside, least of all with our password."""
     rig = rig_of()
-    invite = request("sip:2001@lab.example", sender=OUTSIDE, via=SPARE_PEER)
-    [copy] = copies(feed(rig, invite, SPARE_PEER))
-    [ok] = answer(rig, copy, 200)
-    assert isinstance(ok.message, Response)
-    [route] = ok.message.record_routes
+    route = route_of_a_call_from_outside(rig)
     text = request(
         "sip:+49900@192.0.2.90:5060",
         f"Route: {route}{second_route}",
@@ -422,11 +428,7 @@ def test_who_had_a_call_through_us_cannot_go_on_from_it_to_a_trunk(
 
 def test_a_call_that_came_over_a_trunk_is_ended_there_from_inside() -> None:
     rig = rig_of()
-    invite = request("sip:2001@lab.example", sender=OUTSIDE, via=SPARE_PEER)
-    [copy] = copies(feed(rig, invite, SPARE_PEER))
-    [ok] = answer(rig, copy, 200)
-    assert isinstance(ok.message, Response)
-    [route] = ok.message.record_routes
+    route = route_of_a_call_from_outside(rig)
     bye = request(
         f"sip:1001@{SPARE_PEER}",
         f"Route: {route}",
@@ -441,11 +443,7 @@ def test_a_call_that_came_over_a_trunk_is_ended_there_from_inside() -> None:
 
 def test_a_dialog_whose_phone_is_gone_leads_to_no_trunk() -> None:
     rig = rig_of()
-    invite = request("sip:2001@lab.example", sender=OUTSIDE, via=SPARE_PEER)
-    [copy] = copies(feed(rig, invite, SPARE_PEER))
-    [ok] = answer(rig, copy, 200)
-    assert isinstance(ok.message, Response)
-    [route] = ok.message.record_routes
+    route = route_of_a_call_from_outside(rig)
     leaves = request(
         "sip:lab.example",
         "Expires: 0",
