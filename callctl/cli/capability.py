@@ -36,16 +36,16 @@ PathName = Literal["enterprise", "mra"]
 class _Asked:
     """The inputs of the capability function, as they were given or found."""
 
-    device: str | None
-    release: str
-    platform: str
-    os_version: str
-    client: str
-    client_version: str
-    custom_region: bool
-    path: str
-    android_caller_id: bool
-    strict_matrix: bool
+    device: str | None = None
+    release: str = NEWEST
+    platform: str = Platform.IOS.value
+    os_version: str = ""
+    client: str = ClientType.JABBER.value
+    client_version: str = ""
+    custom_region: bool = False
+    path: str = AccessPath.ENTERPRISE.value
+    android_caller_id: bool = False
+    strict_matrix: bool = False
 
     def answer(self) -> Capability:
         """Raises: Usage for what is no release or version."""
@@ -135,20 +135,14 @@ def capability(
 def _asked(device_name: str | None, file: Path | None) -> _Asked:
     """What the cluster file says, before options have their say."""
     if device_name is None and file is None:
-        return _Asked(None, NEWEST, "ios", "", ClientType.JABBER.value, "", False, "", False, False)
+        return _Asked()
     cluster, file = _cluster(file)
     parameters = cluster.service_parameters
     asked = _Asked(
         device_name,
         str(cluster.release),
-        "ios",
-        "",
-        ClientType.JABBER.value,
-        "",
-        False,
-        "",
-        parameters.android_caller_id,
-        parameters.strict_matrix,
+        android_caller_id=parameters.android_caller_id,
+        strict_matrix=parameters.strict_matrix,
     )
     if device_name is None:
         return asked
