@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from callctl.model.cluster import Cluster
+from callctl.model.node import Listener
 
 OFFSETS: Final = (0, 10_000, 20_000, 30_000, 40_000)
 PORT_MAX: Final = 65_535
@@ -18,7 +19,7 @@ class NoFreePorts(OSError):
 
 
 def moved(cluster: Cluster, offset: int) -> Cluster:
-    """The same cluster with every listener `offset` ports higher.
+    """The same cluster with every port `offset` higher.
 
     Raises: ValueError if a port would be out of range.
     """
@@ -30,7 +31,10 @@ def moved(cluster: Cluster, offset: int) -> Cluster:
         wrong = next((each for each in listeners if not 0 < each.port <= PORT_MAX), None)
         if wrong is not None:
             raise ValueError(f"offset {offset} moves a listener of {name} to port {wrong.port}")
-        nodes[name] = replace(node, listeners=listeners)
+        cpns_port = node.cpns_port + offset
+        if not 0 < cpns_port <= PORT_MAX:
+            raise ValueError(f"offset {offset} moves the push service of {name} to {cpns_port}")
+        nodes[name] = replace(node, listeners=listeners, cpns_port=cpns_port)
     return replace(cluster, nodes=nodes)
 
 
@@ -53,7 +57,8 @@ def moved_where_free(cluster: Cluster, offsets: Iterable[int] = OFFSETS) -> tupl
 
 def _is_free(cluster: Cluster) -> bool:
     for node in cluster.nodes.values():
-        for listener in node.listeners:
+        push_service = Listener("TCP", node.cpns_host, node.cpns_port)
+        for listener in (*node.listeners, push_service):
             datagram = listener.transport == "UDP"
             kind = socket.SOCK_DGRAM if datagram else socket.SOCK_STREAM
             family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET

@@ -167,16 +167,26 @@ def _listener_mistakes(nodes: Mapping[str, Node]) -> Iterator[Mistake]:
                 "are for browsers only",
                 "one for udp, tcp or tls, by which other nodes and phones reach it",
             )
+        sound = True
         for index, listener in enumerate(node.listeners):
             # TLS runs over TCP, so the two cannot share a port; UDP has ports of its own.
             place = (listener.transport == "UDP", listener.host, listener.port)
             other = taken.setdefault(place, f"{node.name} ({listener})")
             if other != f"{node.name} ({listener})" or listener in node.listeners[:index]:
+                sound = False
                 yield Mistake(
                     ("nodes", node.name, "listeners", index),
                     f"{listener} is taken by {other}",
                     "an address and port of its own",
                 )
+        push_service = f"the push service of {node.name}"
+        other = taken.setdefault((False, node.cpns_host, node.cpns_port), push_service)
+        if sound and other != push_service and node.cpns_host == node.dialled.host:
+            yield Mistake(
+                ("nodes", node.name, "cpns_port"),
+                f"{node.cpns_port} is taken by {other}",
+                "a port of its own",
+            )
 
 
 def unknown(path: Path, noun: str, name: str, known: Collection[str]) -> Mistake:

@@ -22,6 +22,7 @@ class Deployment:
     im_and_presence: Release | None = None
     expressway: ExpresswayVersion | None = None
     type: DeploymentType = DeploymentType.ON_PREMISES
+    im_and_presence_nodes: tuple[str, ...] = ()
 
 
 ALONE = Deployment()

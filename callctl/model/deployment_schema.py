@@ -21,6 +21,12 @@ class DeploymentEntry(Entry):
     im_and_presence: ReleaseText | None = Field(
         default=None, description="Release of the IM and Presence servers, if there are any."
     )
+    im_and_presence_nodes: list[Name] = Field(
+        default=[],
+        max_length=30,
+        description="Names of the IM and Presence servers, for the restarts that onboarding asks "
+        "for there.",
+    )
     expressway: ExpresswayText | None = Field(
         default=None, description="Version of Expressway, if devices come in through it (MRA)."
     )
@@ -36,4 +42,5 @@ class DeploymentEntry(Entry):
             None if self.im_and_presence is None else Release.parse(self.im_and_presence),
             None if self.expressway is None else ExpresswayVersion.parse(self.expressway),
             self.type,
+            tuple(self.im_and_presence_nodes),
         )

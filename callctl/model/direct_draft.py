@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from callctl.model.cloud import CloudSettings
 from callctl.model.consistency import Mistake
 from callctl.model.device import MOBILE, SUBSCRIBER_SERVICES, Device, Platform, PushWay
 from callctl.model.direct_schema import ApnsEntry, DirectEntry, FcmEntry
@@ -18,19 +17,10 @@ from callctl.model.push_access import (
     apns_private_key,
     service_account,
 )
-from callctl.model.schema import CloudEntry
 
 KEY_FILE_MAX: Final = 65_536  # octets
 LAB_BUNDLE_ID: Final = "org.callctl.phone"
 """The app of simulated phones: what the emulated APNs serves where nothing else is said."""
-
-
-def cloud_settings(entry: CloudEntry, directory: Path, mistakes: list[Mistake]) -> CloudSettings:
-    """The record; what is wrong is added to `mistakes`, and then left out."""
-    direct = None
-    if entry.direct is not None:
-        direct = _direct(entry.direct, entry.emulator, directory, mistakes)
-    return CloudSettings(entry.push_enabled, entry.emulator, entry.push_rest_url, direct)
 
 
 def way_mistakes(devices: Iterable[Device], direct: DirectEntry | None) -> Iterable[Mistake]:
@@ -46,9 +36,10 @@ def way_mistakes(devices: Iterable[Device], direct: DirectEntry | None) -> Itera
                 yield Mistake(path, "is direct", f"cloud.direct.{name}, to say how")
 
 
-def _direct(
+def direct_push(
     entry: DirectEntry, emulator: bool, directory: Path, mistakes: list[Mistake]
 ) -> DirectPush:
+    """The record; what is wrong is added to `mistakes`, and then left out."""
     for index, service in enumerate(entry.services):
         name = "apns" if SUBSCRIBER_SERVICES[service] is Platform.IOS else "fcm"
         if getattr(entry, name) is None:

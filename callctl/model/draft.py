@@ -7,13 +7,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from callctl.model.consistency import Mistake
-from callctl.model.consistency import Path as KeyPath
 from callctl.model.device import Device, platforms_of_name
 from callctl.model.hunt_pilot import HuntPilot
 from callctl.model.line import NO_FORWARDING, ExternalPresentation, Forwarding, Line
 from callctl.model.node import CmGroup, DevicePool, Node
+from callctl.model.password_file import password_in_entry
 from callctl.model.routing_schema import (
-    CredentialsEntry,
     ExternalPresentationEntry,
     ForwardingEntry,
     HuntPilotEntry,
@@ -30,8 +29,6 @@ from callctl.model.schema import (
 from callctl.model.trunk import RoutePattern, SipProfile, SipTrunk, TrunkCredentials
 from callctl.model.user import Secret, User
 from callctl.model.values import parse_destination, parse_listener
-
-PASSWORD_FILE_MAX = 4096  # octets read; a password has at most 256 characters
 
 
 @dataclass(slots=True)
@@ -119,7 +116,7 @@ class Draft:
         return None if text is None else self._texts.setdefault(text, text)
 
     def _add_user(self, user_id: str, entry: UserEntry, directory: Path) -> Iterator[Mistake]:
-        password = _password(entry, ("users", user_id), directory)
+        password = password_in_entry(entry, ("users", user_id), directory)
         if isinstance(password, Mistake):
             yield password
             password = ""  # the user is kept: what refers to it is right
@@ -131,7 +128,7 @@ class Draft:
         for direction, given in (("outbound", entry.outbound), ("inbound", entry.inbound)):
             if given is None:
                 continue
-            password = _password(given, ("trunks", name, direction), directory)
+            password = password_in_entry(given, ("trunks", name, direction), directory)
             if isinstance(password, Mistake):
                 yield password
             else:
@@ -161,7 +158,7 @@ class Draft:
 def _node(name: str, entry: NodeEntry, domain: str, *, publisher: bool = False) -> Node:
     listeners = tuple(map(parse_listener, entry.listeners))
     fqdn = entry.fqdn or f"{name.lower()}.{domain}"
-    return Node(name, listeners, fqdn, publisher or entry.publisher)
+    return Node(name, listeners, fqdn, publisher or entry.publisher, entry.cpns_port or 0)
 
 
 def _line(dn: str, entry: LineEntry) -> Line:
@@ -190,34 +187,3 @@ def _presentation(entry: ExternalPresentationEntry | None) -> ExternalPresentati
     if entry is None:
         return None
     return ExternalPresentation(entry.name, entry.number or "", entry.anonymous)
-
-
-def _password(entry: UserEntry | CredentialsEntry, path: KeyPath, directory: Path) -> str | Mistake:
-    """The password that an entry gives, itself or in a file."""
-    if entry.password is not None and entry.password_file is not None:
-        return Mistake(path, "has a password and a file of it", "password or password_file")
-    if entry.password is not None:
-        return entry.password
-    if entry.password_file is None:
-        return Mistake(path, "has no password", "password or password_file")
-    try:
-        return _password_in(directory / entry.password_file)
-    except (OSError, ValueError) as error:
-        problem = f"{entry.password_file} gives no password: {_reason(error)}"
-        return Mistake((*path, "password_file"), problem, "its first line a password")
-
-
-def _password_in(path: Path) -> str:
-    if not path.is_file():
-        raise ValueError("there is no such file")
-    with path.open("rb") as file:
-        lines = file.read(PASSWORD_FILE_MAX).decode().splitlines()
-    if not lines or not 1 <= len(lines[0]) <= 256 or not lines[0].isprintable():
-        raise ValueError("its first line is empty, too long or not printable")
-    return lines[0]
-
-
-def _reason(error: OSError | ValueError) -> str:
-    if isinstance(error, UnicodeDecodeError):
-        return "it is not UTF-8"
-    return (error.strerror or "it cannot be read") if isinstance(error, OSError) else str(error)

@@ -10,9 +10,10 @@ from pydantic import ValidationError
 
 from callctl.errors import ConfigError, Finding
 from callctl.model.bulk import BulkReader
+from callctl.model.cloud_draft import cloud_settings
 from callctl.model.cluster import Cluster
 from callctl.model.consistency import DeviceCheck, Mistake, Spoiled, node_mistakes
-from callctl.model.direct_draft import cloud_settings, way_mistakes
+from callctl.model.direct_draft import way_mistakes
 from callctl.model.document import TEXT_MAX, Document, key_text
 from callctl.model.draft import Draft
 from callctl.model.explain import mistakes_of

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Final, Literal, TypeAlias
 
 CM_GROUP_MAX: Final = 3  # CMG-01: a primary and at most two backups
@@ -12,6 +13,11 @@ ROLES: Final[tuple[Role, ...]] = ("primary", "backup", "tertiary")  # CMG-02, in
 
 TRANSPORTS: Final = ("UDP", "TCP", "TLS", "WS", "WSS")
 WEBSOCKET: Final = frozenset({"WS", "WSS"})
+
+SIP_PORT: Final = 5060
+SIPS_PORT: Final = 5061
+CPNS_PORT: Final = 9966  # CPNS-04
+LOOPBACK: Final = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,17 @@ class Node:
     listeners: tuple[Listener, ...]  # at least one; the first of a transport is the one advertised
     fqdn: str
     publisher: bool = False  # the first node of the cluster; the others are subscribers
+    cpns_port: int = 0  # where CallManager reaches the push service of this node; 0: the usual one
+
+    def __post_init__(self) -> None:
+        if not self.cpns_port:
+            object.__setattr__(self, "cpns_port", usual_cpns_port(self.listeners))
+
+    @property
+    def cpns_host(self) -> str:
+        """Where the push service listens for CallManager: never beyond this machine (OP-34)."""
+        host = self.dialled.host
+        return host if ip_address(host).is_loopback else LOOPBACK
 
     @property
     def dialled(self) -> Listener:
@@ -50,6 +67,19 @@ class Node:
             if listener.transport == transport:
                 return listener
         return None
+
+
+def usual_cpns_port(listeners: tuple[Listener, ...]) -> int:
+    """9966, moved by as much as the first SIP port is from its usual one.
+
+    So nodes that share an address, as those of a lab, do not share this port.
+    """
+    for listener in listeners:
+        if listener.transport not in WEBSOCKET:
+            usual = SIPS_PORT if listener.transport == "TLS" else SIP_PORT
+            moved = CPNS_PORT + listener.port - usual
+            return moved if 0 < moved < 65_536 else CPNS_PORT
+    return CPNS_PORT
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from callctl.model.cloud_schema import CloudEntry, ProxyEntry
 from callctl.model.deployment_schema import DeploymentEntry
 from callctl.model.direct_schema import ApnsEntry, DirectEntry, FcmEntry
 from callctl.model.routing_schema import (
@@ -26,7 +27,6 @@ from callctl.model.routing_schema import (
 )
 from callctl.model.schema import (
     BulkRow,
-    CloudEntry,
     ClusterFile,
     DeviceEntry,
     DevicePoolEntry,
@@ -117,6 +117,7 @@ SECTIONS: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
     ("route_patterns", RoutePatternEntry),
     ("sip_profiles", SipProfileEntry),
     ("cloud", CloudEntry),
+    ("proxy", ProxyEntry),
     ("direct", DirectEntry),
     ("apns", ApnsEntry),
     ("fcm", FcmEntry),

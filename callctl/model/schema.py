@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from pydantic import AfterValidator, Field, create_model
 
+from callctl.model.cloud_schema import CloudEntry
 from callctl.model.deployment_schema import ClientConfiguration, DeploymentEntry
 from callctl.model.device import ClientType, Platform, PushWay
-from callctl.model.direct_schema import DirectEntry
 from callctl.model.entry import Entry
 from callctl.model.node import CM_GROUP_MAX
 from callctl.model.routing_schema import (
@@ -28,7 +28,6 @@ from callctl.model.values import (
     Dn,
     Domain,
     FilePath,
-    HttpsUrl,
     Instance,
     ListenerText,
     Name,
@@ -61,6 +60,13 @@ class NodeEntry(Entry):
     publisher: bool = Field(
         default=False,
         description="Holds the master copy. One node at most; without any, the first.",
+    )
+    cpns_port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65_535,
+        description="Where CallManager reaches the push service of this node (CPNS-04), on this "
+        "machine only. Without it 9966, moved by as much as the first SIP port is from 5060.",
     )
 
 
@@ -153,25 +159,6 @@ class DeviceEntry(DeviceTraits):
         default=None,
         description="How pushes to it leave: through Push REST or directly. Without it, as "
         "`cloud.direct.services` says.",
-    )
-
-
-class CloudEntry(Entry):
-    """The push clouds."""
-
-    push_enabled: bool = Field(default=False, description="Send pushes at all (GEN-02).")
-    emulator: bool = Field(
-        default=False,
-        description="Start emulators of all clouds beside the nodes; the address below is then "
-        "not used.",
-    )
-    push_rest_url: HttpsUrl = Field(
-        default="https://push.webexconnect.com", description="Push REST: takes the pushes."
-    )
-    direct: DirectEntry | None = Field(
-        default=None,
-        description="Channels that do without Push REST. Without it, and for what it does not "
-        "name, nothing is ever sent to APNs or FCM (PUSH-02).",
     )
 
 

@@ -144,6 +144,21 @@ def _https_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _proxy_url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and bool(parts.port)
+        sound = sound and parts.username is None and parts.path in ("", "/") and not parts.query
+    except ValueError:
+        sound = False
+    if not (sound and text.isascii() and text.isprintable() and " " not in text):
+        shown = quoted(text) if "@" not in text else "it"  # there may be a password in it
+        raise wrong(
+            f"{shown} is not the URL of a proxy", "http://host:port or https://host:port, no more"
+        )
+    return text.rstrip("/")
+
+
 def _lower(text: str) -> str:
     return text.lower()
 
@@ -234,6 +249,7 @@ Prefix: TypeAlias = Annotated[
 ListenerText: TypeAlias = Annotated[str, Kind("listener"), AfterValidator(_listener)]
 OriginText: TypeAlias = Annotated[str, Kind("origin"), AfterValidator(_origin)]
 HttpsUrl: TypeAlias = Annotated[str, Kind("https URL"), AfterValidator(_https_url)]
+ProxyUrl: TypeAlias = Annotated[str, Kind("proxy URL"), AfterValidator(_proxy_url)]
 ReleaseText: TypeAlias = Annotated[
     str,
     Kind("release"),

@@ -1,0 +1,1 @@
+"""Certificates: whom the cluster trusts, what it shows of itself, and when either ends."""

@@ -1,0 +1,1 @@
+"""How a cluster gets to push: licence, voucher, onboarding, machine account."""

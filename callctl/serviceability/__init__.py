@@ -1,0 +1,1 @@
+"""What an administrator watches a cluster by: alarms, counters, services, traces."""
