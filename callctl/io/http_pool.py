@@ -7,44 +7,32 @@ task. Source: CPNS-07, CPNS-08, CPNS-09, OP-35.
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias, cast
+from dataclasses import dataclass, replace
+from typing import Final, TypeAlias
 
 import anyio
-import httptools
 from anyio.abc import TaskGroup, TaskStatus
 
-from callctl.cloud.http import HeaderList, HttpAnswer, HttpRequest
-from callctl.io.dial import dial, service_at, why_not
+from callctl.cloud.http import HttpAnswer
+from callctl.egress.failure import ExchangeFailed, NoOtherAddress
+from callctl.io.dial import service_at, why_not
+from callctl.io.egress import Egress
+from callctl.io.http_connection import ANSWER_MAX, HttpConnection, Post, request_octets
+from callctl.io.pool_maker import OnPoolState, PoolMaker
 from callctl.push.events import LostReason
 from sipstack.timing import SECOND, Instant
 
+__all__ = ["ANSWER_MAX", "Clock", "HttpPool", "PoolSettings", "Post", "request_octets"]
+
 IDLE_MIN_S: Final = 1_800  # CPNS-09
-ANSWER_MAX: Final = 65_536  # octets of an answer's body
+ABANDONED_MAX: Final = 256  # posts given up of which is known which way they went
 
 _TRIM_EVERY_S: Final = 60.0
 
 Clock: TypeAlias = Callable[[], Instant]
-
-
-@dataclass(frozen=True, slots=True)
-class Post:
-    """One request on its way; `key` names it to the pool's owner."""
-
-    key: str
-    octets: bytes = field(repr=False)  # request line, headers and body
-    deadline: Instant | None  # lost if it has no connection by then
-
-
-def request_octets(request: HttpRequest, authority: str) -> bytes:
-    """`request` to the host `authority` as it goes on the wire."""
-    head = f"{request.method} {request.path} HTTP/1.1\r\nHost: {authority}\r\n"
-    fields = "".join([f"{name}: {value}\r\n" for name, value in request.headers])
-    return f"{head}{fields}Content-Length: {len(request.body)}\r\n\r\n".encode() + request.body
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +43,16 @@ class PoolSettings:
     connections_max: int = 64
     idle_s: int = 3_600  # at least `IDLE_MIN_S`
     insecure: bool = False  # allows http: nothing is encrypted, nobody is authenticated
+    remake_s: float = 60.0  # between attempts to make a pool that could not be made
 
 
 class HttpPool:
     """Sends each `Post` over an open connection, or a new one while there are too few.
 
     `on_answer` and `on_lost` are called from the event loop, exactly one of them for each post
-    unless it was abandoned. `run` must be running.
+    unless it was abandoned; `on_sent` when its octets are written, which is behind TLS. With
+    `on_state` the pool opens a connection when it starts, and says whether it could be made.
+    `run` must be running.
     """
 
     def __init__(
@@ -71,19 +62,34 @@ class HttpPool:
         clock: Clock,
         on_answer: Callable[[str, HttpAnswer], None],
         on_lost: Callable[[str, LostReason], None],
+        *,
+        egress: Egress | None = None,
+        on_sent: Callable[[str], None] | None = None,
+        on_state: OnPoolState | None = None,
     ) -> None:
-        """Raises: ValueError for a URL that is not https, unless http is allowed as insecure."""
+        """Without `egress` it connects directly.
+
+        Raises: ValueError for a URL that is not https, unless http is allowed as insecure.
+        """
         self._service = service_at(settings.url, tls, insecure=settings.insecure)
         self.host, self.port = self._service.host, self._service.port
         if settings.idle_s < IDLE_MIN_S:
             raise ValueError(f"idle connections are kept for {IDLE_MIN_S} s at least")
         self.settings = settings
         self._clock = clock
+        self._egress = egress or Egress(None, tls, clock)
         self._on_answer = on_answer
         self._on_lost = on_lost
-        self._idle: list[_Connection] = []  # the one used last is last
-        self._busy: dict[str, _Connection] = {}
+        self._on_sent = on_sent
+        self._maker = PoolMaker(self._open_one, settings.remake_s, on_state)
+        self._makes = on_state is not None
+        self._generation = 0  # of the settings of the way
+        self._idle: list[HttpConnection] = []  # the one used last is last
+        self._busy: dict[str, HttpConnection] = {}
         self._waiting: deque[Post] = deque()
+        self._again: dict[str, Post] = {}  # that wait for a connection by another address
+        self._abandoned: dict[str, str | None] = {}  # to the address they went by, None: not sent
+        self._stale: set[HttpConnection] = set()  # busy, and of settings that hold no more
         self._connecting = 0
         self._tasks: TaskGroup | None = None
 
@@ -93,6 +99,8 @@ class HttpPool:
             async with anyio.create_task_group() as tasks:
                 self._tasks = tasks
                 task_status.started()
+                if self._makes:
+                    tasks.start_soon(self._maker.run)
                 while True:
                     await anyio.sleep(_TRIM_EVERY_S)
                     self._trim()
@@ -100,8 +108,22 @@ class HttpPool:
             self._tasks = None
             self._close_all()
 
+    def remake(self, tls: ssl.SSLContext | None = None) -> None:
+        """The settings of the way were changed, or the trust: no connection of before is used."""
+        if tls is not None and self._service.tls is not None:
+            self._service = replace(self._service, tls=tls)
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.abort()
+        self._stale.update(self._busy.values())
+        self._generation += 1
+        self._maker.remake()
+
     def post(self, post: Post) -> None:
         """Send it, now or as soon as there is a connection."""
+        if post.again:
+            self._post_again(post)
+            return
         if self._idle:
             self._send(self._idle.pop(), post)
             return
@@ -113,13 +135,17 @@ class HttpPool:
 
     def abandon(self, key: str) -> None:
         """Nobody waits for this answer; a connection with an answer still to come is of no use."""
+        self._again.pop(key, None)
         connection = self._busy.pop(key, None)
         if connection is not None:
+            self._remember(key, connection.peer)
+            self._stale.discard(connection)
             connection.abort()
             self._connect_more()
             return
         for post in self._waiting:
             if post.key == key:
+                self._remember(key, None)
                 self._waiting.remove(post)
                 return
 
@@ -129,12 +155,71 @@ class HttpPool:
             "idle": len(self._idle),
             "busy": len(self._busy),
             "connecting": self._connecting,
-            "waiting": len(self._waiting),
+            "waiting": len(self._waiting) + len(self._again),
         }
 
-    def _send(self, connection: _Connection, post: Post) -> None:
+    def _send(self, connection: HttpConnection, post: Post) -> None:
         self._busy[post.key] = connection
         connection.send(post)
+        if self._on_sent is not None:
+            self._on_sent(post.key)
+
+    def _remember(self, key: str, peer: str | None) -> None:
+        if self._egress.proxy is None:
+            return
+        if len(self._abandoned) >= ABANDONED_MAX:
+            del self._abandoned[next(iter(self._abandoned))]
+        self._abandoned[key] = peer
+
+    def _post_again(self, post: Post) -> None:
+        """It was not answered in time: by another address of the proxy, if there is one."""
+        if post.key in self._busy or any(post.key == each.key for each in self._waiting):
+            self.abandon(post.key)
+        if self._tasks is None:
+            self._on_lost(post.key, "stopped")
+            return
+        if self._egress.proxy is None:
+            self._on_lost(post.key, "no other address")
+            return
+        if post.key not in self._abandoned:
+            self._on_lost(post.key, "closed")  # its end was reported while this was on its way
+            return
+        used = self._abandoned.pop(post.key)
+        if used is None:  # it never left
+            self.post(replace(post, again=False))
+            return
+        for connection in reversed(self._idle):
+            if connection.peer != used:
+                self._idle.remove(connection)
+                self._send(connection, post)
+                return
+        self._again[post.key] = post
+        self._connecting += 1
+        self._tasks.start_soon(self._connect_again, post, used)
+
+    async def _connect_again(self, post: Post, used: str) -> None:
+        reason: LostReason = "no other address"
+        connection: HttpConnection | None = None
+        try:
+            connection = await self._dial(used)
+        except NoOtherAddress:
+            pass
+        except (OSError, TimeoutError) as error:
+            reason = why_not(error)
+        finally:
+            self._connecting -= 1
+        waits = self._again.pop(post.key, None) is not None
+        if connection is None:
+            if waits:
+                self._on_lost(post.key, reason)
+            self._connect_more()
+        elif not waits:
+            self._ready(connection)
+        elif post.deadline is not None and self._clock() >= post.deadline:
+            self._on_lost(post.key, "deadline")
+            self._ready(connection)
+        else:
+            self._send(connection, post)
 
     def _connect_more(self) -> None:
         """One connection attempt for each waiting post, up to the limit of connections."""
@@ -149,9 +234,9 @@ class HttpPool:
 
     async def _connect(self) -> None:
         reason: LostReason = "connect"
-        connection: _Connection | None = None
+        connection: HttpConnection | None = None
         try:
-            connection = await dial(self._service, lambda: _Connection(self))
+            connection = await self._dial()
         except (OSError, TimeoutError) as error:
             reason = why_not(error)
         finally:
@@ -162,7 +247,41 @@ class HttpPool:
             self._on_lost(self._waiting.popleft().key, reason)
             self._connect_more()
 
-    def _ready(self, connection: _Connection) -> None:
+    async def _open_one(self) -> None:
+        """Have a connection before there is anything to send."""
+        self._connecting += 1
+        connection: HttpConnection | None = None
+        try:
+            connection = await self._dial()
+        except (OSError, TimeoutError):
+            pass  # the maker of the pool has heard of it
+        finally:
+            self._connecting -= 1
+        if connection is not None:
+            self._ready(connection)
+
+    async def _dial(self, used: str | None = None) -> HttpConnection:
+        """A new connection by the settings that hold when it is there. Raises: ExchangeFailed"""
+        while True:
+            generation = self._generation
+            try:
+                connection = await self._egress.dial(
+                    self._service, lambda: HttpConnection(self), used=used
+                )
+                if connection.is_closed:
+                    raise ExchangeFailed("tcp", f"{self.host} closed the connection at once")
+            except ExchangeFailed as failure:
+                if generation != self._generation:
+                    continue
+                if not isinstance(failure, NoOtherAddress):
+                    self._maker.failed(failure, empty=not (self._idle or self._busy))
+                raise
+            if generation == self._generation:
+                self._maker.connected()
+                return connection
+            connection.abort()
+
+    def _ready(self, connection: HttpConnection) -> None:
         """A connection has nothing to do: give it the next post that is still worth sending."""
         while self._waiting:
             post = self._waiting.popleft()
@@ -174,18 +293,20 @@ class HttpPool:
         connection.idle_since = self._clock()
         self._idle.append(connection)
 
-    def answered(self, connection: _Connection, key: str, answer: HttpAnswer) -> None:
+    def answered(self, connection: HttpConnection, key: str, answer: HttpAnswer) -> None:
         """From a connection: the answer is complete."""
         self._busy.pop(key, None)
-        if connection.reusable:
+        if connection.reusable and connection not in self._stale:
             self._ready(connection)
         else:
+            self._stale.discard(connection)
             connection.abort()
             self._connect_more()
         self._on_answer(key, answer)
 
-    def closed(self, connection: _Connection, key: str | None, reason: LostReason) -> None:
+    def closed(self, connection: HttpConnection, key: str | None, reason: LostReason) -> None:
         """From a connection: it is gone. A post under way is lost, never sent again (CPNS-08)."""
+        self._stale.discard(connection)
         if key is None:
             if connection in self._idle:
                 self._idle.remove(connection)
@@ -205,108 +326,11 @@ class HttpPool:
             connection.abort()
         lost: list[tuple[str, LostReason]] = [(key, "closed") for key in self._busy]
         lost += [(post.key, "stopped") for post in self._waiting]  # these never left
+        lost += [(key, "closed") for key in self._again]
         self._idle.clear()
         self._busy.clear()
         self._waiting.clear()
+        self._again.clear()
+        self._stale.clear()
         for key, reason in lost:
             self._on_lost(key, reason)
-
-
-class _Connection(asyncio.Protocol):
-    """One connection; carries one request at a time."""
-
-    __slots__ = (
-        "_answers",
-        "_body",
-        "_closed",
-        "_headers",
-        "_parser",
-        "_pool",
-        "_post",
-        "_status",
-        "_transport",
-        "idle_since",
-        "reusable",
-    )
-
-    def __init__(self, pool: HttpPool) -> None:
-        self._pool = pool
-        self._transport: asyncio.Transport | None = None
-        self._parser: Any = httptools.HttpResponseParser(self)
-        self._post: Post | None = None
-        self._headers: list[tuple[str, str]] = []
-        self._body = b""
-        self._answers = 0
-        self._closed = False
-        self._status = 0
-        self.idle_since = Instant(0)
-        self.reusable = True
-
-    def send(self, post: Post) -> None:
-        """Write a request."""
-        assert self._post is None
-        assert self._transport is not None
-        self._post = post
-        self._headers = []
-        self._body = b""
-        self._transport.write(post.octets)
-
-    def abort(self) -> None:
-        """Close at once; the pool hears no more of it."""
-        self._post = None
-        self._closed = True
-        if self._transport is not None:
-            self._transport.abort()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
-
-    def data_received(self, data: bytes) -> None:
-        if self._post is None:  # an answer to nothing
-            self._fail("bad answer")
-            return
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserError:
-            self._fail("bad answer")
-            return
-        post = self._post
-        # Judged only now: octets behind the answer must not pass for the answer to the next post.
-        if self._answers == 1 and post is not None:
-            self._answers = 0
-            self._post = None
-            headers: HeaderList = tuple(self._headers)
-            self._pool.answered(self, post.key, HttpAnswer(self._status, headers, self._body))
-        elif self._answers > 1:
-            self._fail("bad answer")
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._fail("closed")
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """From the parser."""
-        self._headers.append((name.decode("latin-1").lower(), value.decode("latin-1")))
-
-    def on_body(self, body: bytes) -> None:
-        """From the parser."""
-        self._body += body
-        if len(self._body) > ANSWER_MAX:
-            self._fail("bad answer")
-
-    def on_message_complete(self) -> None:
-        """From the parser."""
-        status = self._parser.get_status_code()
-        if status < 200:  # an interim answer, RFC 9110 §15.2
-            self._headers = []
-            return
-        self._answers += 1
-        self._status = status
-        self.reusable = self._parser.should_keep_alive()
-
-    def _fail(self, reason: LostReason) -> None:
-        """Gone, or to be given up; tells the pool once."""
-        if self._closed:
-            return
-        key = self._post.key if self._post is not None else None
-        self.abort()
-        self._pool.closed(self, key, reason)

@@ -29,6 +29,8 @@ PACKAGES: Final = {
     "node": "nodejs",
     "linphone-daemon": "linphone-cli",
     "twinkle-console": "twinkle-console",
+    "squid": "squid-openssl",
+    "tinyproxy": "tinyproxy-bin",
 }
 ALTERNATIVES: Final = {"chromium": ("chromium-headless-shell", "chromium")}
 """Programs that come under several names, each of which will do."""
