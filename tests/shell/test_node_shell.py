@@ -112,10 +112,10 @@ async def test_push_service_of_a_node_is_stopped_and_started() -> None:
     async with running(cluster) as shell:
         first = shell.nodes[0]
         await eventually(lambda: first.engine.membership.in_service("ucm2"))
-        shell.set_cpns("ucm2", running=False)
+        await shell.stop_cpns("ucm2")
         await eventually(lambda: not first.engine.membership.in_service("ucm2"))
         assert first.engine.membership.is_up("ucm2")
-        shell.set_cpns("ucm2", running=True)
+        await shell.start_cpns("ucm2")
         await eventually(lambda: first.engine.membership.in_service("ucm2"))
 
 
