@@ -20,13 +20,15 @@ from callctl.cloud.delivery import (
     DeviceEvent,
     DeviceUnregistered,
 )
-from callctl.cloud.faults import FaultPlan
+from callctl.cloud.faults import NO_FAULT, Fault, FaultPlan, Goodbye, spoiled
 from callctl.cloud.http import (
+    Deafen,
     HeaderList,
     HttpAnswer,
     HttpRequest,
     Ignored,
     RequestReceived,
+    SayGoodbye,
     SendAnswer,
     json_answer,
 )
@@ -50,7 +52,7 @@ _PRIORITIES: Final = frozenset({None, "10", "5", "1"})
 _EXPIRATION_DIGITS_MAX: Final = 10
 
 ApnsEvent: TypeAlias = RequestReceived | DeviceEvent
-ApnsAction: TypeAlias = SendAnswer | DeliveryAction | Ignored
+ApnsAction: TypeAlias = SendAnswer | DeliveryAction | SayGoodbye | Deafen | Ignored
 
 
 class _Refusal(Exception):
@@ -119,19 +121,21 @@ class Apns:
         self, exchange: int, request: HttpRequest, now: Instant
     ) -> tuple[ApnsAction, ...]:
         apns_id = request.header("apns-id") or uuid4(self._entropy)
+        fault = NO_FAULT
         try:
             notification = self._read(request, now)
-            fault = self.faults.take(notification.token)
-            if fault.silent:
+            fault = self.faults.take(notification.token, now, notification.topic)
+            if fault.silent or fault.deaf or fault.goodbye is Goodbye.UNREAD:
                 self.log.add(request, now, status=SILENT, target=notification.token)
-                return (Ignored("silent by fault", apns_id),)
+                return _unanswered(fault, exchange, apns_id)
             if fault.status is not None:
-                raise _Refusal(fault.status, fault.reason, retry_after_s=fault.retry_after_s)
-            self._check_token(notification)
+                raise self._faulty(fault, now)
+            self._check_token(notification, fault, now)
         except _Refusal as refusal:
             token = request.path.removeprefix(_PATH)
             self.log.add(request, now, status=refusal.status, reason=refusal.reason, target=token)
-            return (SendAnswer(exchange, _refusal(refusal, apns_id)),)
+            no = SendAnswer(exchange, spoiled(_refusal(refusal, apns_id), fault))
+            return (no, *_farewell(fault))
         tracking_id = notification.payload.get("trackingId")
         self.log.add(
             request,
@@ -150,8 +154,21 @@ class Apns:
             notification.collapse_id,
             notification.expires,
         )
-        yes = SendAnswer(exchange, HttpAnswer(200, (("apns-id", apns_id),)))
-        return (yes, *self.desk.send(delivery, fault, now))
+        answer = HttpAnswer(200, (("apns-id", apns_id),))
+        yes = SendAnswer(exchange, spoiled(answer, fault))
+        return (*_farewell(fault), yes, *self.desk.send(delivery, fault, now))
+
+    def _faulty(self, fault: Fault, now: Instant) -> _Refusal:
+        """The answer that a fault asks for."""
+        timestamp_ms: int | None = None
+        if fault.dead_for_ns is not None:
+            timestamp_ms = self._unix_ms_at_zero + (now - fault.dead_for_ns) // MS
+        return _Refusal(
+            fault.status or 0,
+            fault.reason,
+            timestamp_ms=timestamp_ms,
+            retry_after_s=fault.retry_after_s,
+        )
 
     def _read(self, request: HttpRequest, now: Instant) -> _Notification:
         """The notification in `request`. Raises: _Refusal."""
@@ -196,11 +213,11 @@ class Apns:
         except ProviderTokenError as error:
             raise _Refusal(error.status, str(error)) from error
 
-    def _check_token(self, notification: _Notification) -> None:
+    def _check_token(self, notification: _Notification, fault: Fault, now: Instant) -> None:
         state = self.desk.tokens.get(notification.token)
         if state is None:
             raise _Refusal(400, "BadDeviceToken")
-        if state.unregistered_at is not None:
+        if state.unregistered_at is not None and state.is_dead(fault, now):
             since_ms = self._unix_ms_at_zero + state.unregistered_at // MS
             raise _Refusal(410, "Unregistered", timestamp_ms=since_ms)
         if state.app != notification.topic:
@@ -213,6 +230,20 @@ class Apns:
         if not (text.isascii() and text.isdigit() and len(text) <= _EXPIRATION_DIGITS_MAX):
             raise _Refusal(400, "BadExpirationDate")
         return Instant((int(text) * 1000 - self._unix_ms_at_zero) * MS)
+
+
+def _unanswered(fault: Fault, exchange: int, apns_id: str) -> tuple[ApnsAction, ...]:
+    """What comes of a push that a fault leaves without an answer."""
+    if fault.deaf:
+        return (Deafen(exchange),)
+    if fault.goodbye is Goodbye.UNREAD:
+        return (SayGoodbye(unread=True),)
+    return (Ignored("silent by fault", apns_id),)
+
+
+def _farewell(fault: Fault) -> tuple[ApnsAction, ...]:
+    """The goodbye to all who are connected, if a fault asks for one."""
+    return () if fault.goodbye is None else (SayGoodbye(unread=False),)
 
 
 def _payload(body: bytes, limit: int) -> dict[str, Any]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias
 
 from callctl.cloud.faults import Fault
 from callctl.cloud.partner import Partner
-from sipstack.timing import DeadlineQueue, Instant, Timed
+from sipstack.timing import SECOND, DeadlineQueue, Instant, Timed
 
 STORED_MAX: Final = 100  # pushes kept for one absent device; FCM's documented limit
+IGNORED_EXPIRY_NS: Final = 86_400 * SECOND  # how long a push lives whose expiration is ignored
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,11 @@ class TokenState:
     attached: bool = False
     unregistered_at: Instant | None = None
 
+    def is_dead(self, fault: Fault, now: Instant) -> bool:
+        """True if a sender is told so: some clouds learn of a removed app late."""
+        since = self.unregistered_at
+        return since is not None and now >= since + fault.late_410_ns
+
 
 class _Late(Timed):
     """A delivery that a fault holds back."""
@@ -134,6 +140,8 @@ class DeliveryDesk:
         """Take a push that was accepted from its sender."""
         if fault.lose:
             return (Discard(delivery, "lost"),)
+        if fault.ignore_expiry:
+            delivery = replace(delivery, expires=Instant(now + IGNORED_EXPIRY_NS))
         out: list[DeliveryAction] = []
         for _ in range(2 if fault.duplicate else 1):
             if fault.delay_ns:

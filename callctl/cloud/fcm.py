@@ -19,7 +19,7 @@ from callctl.cloud.delivery import (
     DeviceEvent,
     DeviceUnregistered,
 )
-from callctl.cloud.faults import FaultPlan
+from callctl.cloud.faults import NO_FAULT, Fault, FaultPlan, spoiled
 from callctl.cloud.http import (
     HeaderList,
     HttpAnswer,
@@ -132,28 +132,28 @@ class Fcm:
         self, exchange: int, request: HttpRequest, now: Instant
     ) -> tuple[FcmAction, ...]:
         target: str | None = None
-        retry_after_s: int | None = None
+        fault = NO_FAULT
         try:
             project = self._authenticate(request, now)
             message = _read(request.body)
             target = message.token
-            fault = self.faults.take(target)
+            fault = self.faults.take(target, now, project)
             if fault.silent:
                 self.log.add(request, now, status=SILENT, target=target)
                 return (Ignored("silent by fault", "FCM"),)
             if fault.status is not None:
-                retry_after_s = fault.retry_after_s
                 raise _Refusal(fault.status, fault.reason, code=fault.reason or None)
-            self._check_token(target, project)
+            self._check_token(target, project, fault, now)
         except _Refusal as refusal:
             reason = refusal.code or refusal.message
             self.log.add(request, now, status=refusal.status, reason=reason, target=target)
-            return (SendAnswer(exchange, _refusal(refusal, retry_after_s)),)
+            answer = _refusal(refusal, fault.retry_after_s)
+            return (SendAnswer(exchange, spoiled(answer, fault)),)
         message_id = f"0:{token(self._entropy, 16)}"
         tracking_id = message.data.get("trackingId")
         self.log.add(request, now, status=200, tracking_id=tracking_id, target=target)
         name = f"projects/{project}/messages/{message_id}"
-        yes = SendAnswer(exchange, json_answer(200, {"name": name}))
+        yes = SendAnswer(exchange, spoiled(json_answer(200, {"name": name}), fault))
         if message.validate_only:
             return (yes,)
         delivery = Delivery(
@@ -184,9 +184,9 @@ class Fcm:
             raise _Refusal(403, "The caller may not send for this project.")
         return project
 
-    def _check_token(self, target: str, project: str) -> None:
+    def _check_token(self, target: str, project: str, fault: Fault, now: Instant) -> None:
         state = self.desk.tokens.get(target)
-        if state is None or state.unregistered_at is not None:
+        if state is None or state.is_dead(fault, now):
             raise _Refusal(404, "Requested entity was not found.", "UNREGISTERED")
         if state.app != project:
             raise _Refusal(403, "SenderId mismatch", "SENDER_ID_MISMATCH")

@@ -33,12 +33,21 @@ class HttpRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Manner:
+    """How a shell puts an answer on the wire, where that is not all at once."""
+
+    octet_every_ns: int = 0  # the body comes octet by octet
+    break_after: int | None = None  # octets of the body, then the connection is reset
+
+
+@dataclass(frozen=True, slots=True)
 class HttpAnswer:
     """One answer; header names in lower case."""
 
     status: int
     headers: HeaderList = ()
     body: bytes = b""
+    manner: Manner | None = None
 
     def header(self, name: str) -> str | None:
         """The first header `name` (lower case), None if there is none."""
@@ -101,6 +110,22 @@ class ForwardFailed:
 
     forward: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SayGoodbye:
+    """Send GOAWAY on every connection; `unread`: what is open on them was not read, by its word."""
+
+    unread: bool
+    reason: str = "goodbye by fault"
+
+
+@dataclass(frozen=True, slots=True)
+class Deafen:
+    """Play dead on the connection of this exchange: take octets, send none, never close."""
+
+    exchange: int
+    reason: str = "connection deaf by fault"
 
 
 @dataclass(frozen=True, slots=True)

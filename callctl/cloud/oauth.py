@@ -13,7 +13,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from callctl.cloud.faults import FaultPlan
+from callctl.cloud.faults import FaultPlan, spoiled
 from callctl.cloud.http import (
     HeaderList,
     HttpAnswer,
@@ -99,7 +99,7 @@ class TokenEndpoint:
     def receive(self, event: RequestReceived, now: Instant) -> tuple[TokenAction, ...]:
         """Take what happened."""
         request = event.request
-        fault = self.faults.take("")
+        fault = self.faults.take("", now)
         if fault.silent:
             self.log.add(request, now, status=SILENT)
             return (Ignored("silent by fault", "token endpoint"),)
@@ -115,7 +115,7 @@ class TokenEndpoint:
                 fields = {"error": refusal.error, "error_description": refusal.description}
                 answer = json_answer(400, fields, headers)
         self.log.add(request, now, status=answer.status, reason=_error_of(answer))
-        return (SendAnswer(event.exchange, answer),)
+        return (SendAnswer(event.exchange, spoiled(answer, fault)),)
 
     def advance(self, now: Instant) -> tuple[TokenAction, ...]:
         """Nothing is ever due."""

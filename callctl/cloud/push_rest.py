@@ -2,19 +2,20 @@
 
 `POST /push/v1/notifications` with a bearer token and the JSON of OP-10. The header `TrackingID` is
 that of the body and comes back in the answer, whose body is `{"trackingId": ..., "error": ...}`.
+Who may push is asked of CI for each request. `GET /ping` says that it is there.
 
-Source: CLOUD-04, CLOUD-05, OP-10, OP-11, OP-13, OP-20; PUSH-02, PUSH-03, SEC-03, SEC-05.
+Source: CLOUD-03, CLOUD-04, CLOUD-05, OP-10, OP-11, OP-13, OP-20; PUSH-02, PUSH-03, SEC-03, SEC-05.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from hmac import compare_digest
 from typing import Final, TypeAlias
 
 import msgspec
 
-from callctl.cloud.faults import Fault, FaultPlan
+from callctl.cloud.access import AccessTable, FixedTokens, Standing, bearer
+from callctl.cloud.faults import NO_FAULT, Fault, FaultPlan, spoiled
 from callctl.cloud.http import (
     Forward,
     ForwardAnswered,
@@ -28,6 +29,7 @@ from callctl.cloud.http import (
     json_answer,
 )
 from callctl.cloud.partner import Partner, Route, default_routes
+from callctl.cloud.reachability import BLOCKED, PING_PATH, BlockList, ping_answer
 from callctl.cloud.record import SILENT, PushLog
 from callctl.cloud.translate import (
     TRACKING_ID_MAX,
@@ -56,11 +58,13 @@ PushRestAction: TypeAlias = SendAnswer | Forward | Ignored
 class PushRestSettings:
     """Who may push, and with what the partners know this service."""
 
-    access_tokens: tuple[str, ...] = field(repr=False)  # of clusters, from CI
+    access_tokens: tuple[str, ...] = field(repr=False)  # good for ever, for rigs without CI
     signing_key: SigningKey = field(repr=False)  # for APNs
     fcm_access_tokens: dict[str, str] = field(repr=False)  # by project id
     routes: dict[str, Route] = field(default_factory=default_routes)  # by subscriber service
     unix_ms_at_zero: int = 0  # wall-clock time at Instant 0
+    access: AccessTable | None = None  # CI's table of the tokens it gave out
+    block_list: BlockList = field(default_factory=BlockList)  # CI's, too
 
 
 class _Refusal(Exception):
@@ -149,7 +153,11 @@ class PushRest:
         self, exchange: int, request: HttpRequest, now: Instant
     ) -> tuple[PushRestAction, ...]:
         try:
-            self._authenticate(request)
+            if self.settings.block_list.refuses(request):
+                raise _Refusal(403, BLOCKED)
+            if request.path == PING_PATH and request.method == "GET":
+                return (SendAnswer(exchange, ping_answer("Push REST")),)
+            self._authenticate(request, now)
             push = _read(request)
             route = self.settings.routes.get(push.service)
             if route is None:
@@ -158,8 +166,10 @@ class PushRest:
                 raise _Refusal(429, "TooManyRequests")
         except _Refusal as refusal:
             tracking_id = (request.header("trackingid") or "")[:TRACKING_ID_MAX] or None
-            return self._answer(exchange, request, refusal.verdict, tracking_id, None, now)
-        fault = self.faults.take(push.target)
+            return self._answer(
+                exchange, request, refusal.verdict, tracking_id, None, NO_FAULT, now
+            )
+        fault = self.faults.take(push.target, now, push.service)
         waiting = _Open(exchange, request, push, route, fault, now)
         if fault.silent:
             self.log.add(
@@ -176,18 +186,24 @@ class PushRest:
             return ()
         return self._forward(waiting, now)
 
-    def _authenticate(self, request: HttpRequest) -> None:
+    def _authenticate(self, request: HttpRequest, now: Instant) -> None:
+        """Raises: _Refusal."""
         if request.path != PUSH_PATH:
             raise _Refusal(404, "NotFound")
         if request.method != "POST":
             raise _Refusal(405, "MethodNotAllowed")
-        scheme, _, given = (request.header("authorization") or "").partition(" ")
-        known = [
-            compare_digest(given.encode(errors="replace"), token.encode())
-            for token in self.settings.access_tokens
-        ]
-        if scheme.lower() != "bearer" or not any(known):
+        standing = self._standing(bearer(request), now)
+        if standing is Standing.FORBIDDEN:
+            raise _Refusal(403, "AccountForbidden")
+        if standing is not Standing.GOOD:
             raise _Refusal(401, "InvalidAccessToken")
+
+    def _standing(self, access_token: str, now: Instant) -> Standing:
+        settings = self.settings
+        fixed = FixedTokens(settings.access_tokens).standing(access_token, now)
+        if fixed is Standing.GOOD or settings.access is None:
+            return fixed
+        return settings.access.standing(access_token, now)
 
     def _forward(self, waiting: _Open, now: Instant) -> tuple[PushRestAction, ...]:
         if waiting.fault.lose:
@@ -219,7 +235,13 @@ class PushRest:
         self._deadlines.set(waiting, None)
         push = waiting.push
         return self._answer(
-            waiting.exchange, waiting.request, verdict, push.tracking_id, push.target, now
+            waiting.exchange,
+            waiting.request,
+            verdict,
+            push.tracking_id,
+            push.target,
+            waiting.fault,
+            now,
         )
 
     def _answer(
@@ -229,6 +251,7 @@ class PushRest:
         verdict: Verdict,
         tracking_id: str | None,
         target: str | None,
+        fault: Fault,
         now: Instant,
     ) -> tuple[PushRestAction, ...]:
         self.log.add(
@@ -239,7 +262,7 @@ class PushRest:
             tracking_id=tracking_id,
             target=target,
         )
-        return (SendAnswer(exchange, _answer_of(verdict, tracking_id)),)
+        return (SendAnswer(exchange, spoiled(_answer_of(verdict, tracking_id), fault)),)
 
 
 def _read(request: HttpRequest) -> OuterRequest:

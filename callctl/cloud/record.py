@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final
@@ -29,14 +29,19 @@ class PushRecord:
     raw: HttpRequest | None = None  # only while `PushLog.keeps_raw` is on
 
 
+on_request: Callable[[PushLog, HttpRequest], None] | None = None
+"""Sees each request of each emulator of the process, for scans of a whole test run; else None."""
+
+
 class PushLog:
     """The newest records. `keeps_raw` keeps whole requests too, for tests that scan them."""
 
-    __slots__ = ("_records", "keeps_raw")
+    __slots__ = ("__weakref__", "_records", "keeps_raw", "on_record")
 
     def __init__(self) -> None:
         self._records: deque[PushRecord] = deque(maxlen=RECORDS_MAX)
         self.keeps_raw = False
+        self.on_record: Callable[[PushRecord], None] | None = None  # sees each as it is made
 
     def add(
         self,
@@ -49,12 +54,15 @@ class PushLog:
         target: str | None = None,
     ) -> None:
         """Remember `request`."""
+        if on_request is not None:
+            on_request(self, request)
         body = request.body
         digest = sha256(body).hexdigest()
         raw = request if self.keeps_raw else None
-        self._records.append(
-            PushRecord(now, tracking_id, target, status, reason, len(body), digest, raw)
-        )
+        record = PushRecord(now, tracking_id, target, status, reason, len(body), digest, raw)
+        self._records.append(record)
+        if self.on_record is not None:
+            self.on_record(record)
 
     def __iter__(self) -> Iterator[PushRecord]:
         """From the oldest to the newest."""

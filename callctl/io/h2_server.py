@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections import deque
 from collections.abc import AsyncIterator
 from typing import Final, cast
 
@@ -17,6 +16,8 @@ import h2.settings
 
 from callctl.cloud.http import HttpAnswer, HttpRequest
 from callctl.io.core_runner import CoreRunner
+from callctl.io.fault_wire import RESET_GRACE_S, reset
+from callctl.io.h2_bodies import Bodies
 
 ALPN: Final = ("h2",)
 STREAMS_MAX: Final = 1000  # at once on one connection, as APNs announces
@@ -37,10 +38,18 @@ class H2Server:
         """How many clients are connected."""
         return len(self._connections)
 
-    def go_away(self) -> None:
-        """Say goodbye to every client: what was asked is answered, what comes now is not read."""
+    def go_away(self, *, unread: bool = False) -> None:
+        """Say goodbye to every client: what was asked is answered, what comes now is not read.
+
+        `unread`: what is open and newer than all that was answered is not read either.
+        """
         for connection in tuple(self._connections):
-            connection.go_away()
+            connection.go_away(unread=unread)
+
+    def deafen(self, exchange: int) -> None:
+        """Play dead on the connection of this exchange."""
+        for connection in self._connections:
+            connection.deafen(exchange)
 
 
 @contextlib.asynccontextmanager
@@ -90,14 +99,16 @@ class _Connection(asyncio.Protocol):
     ) -> None:
         self._streams_max = streams_at_first
         self._newest = 0  # stream
+        self._newest_answered = 0
         self._leaving = False
+        self._deaf = False
         self._runner = runner
         self._connections = connections
         self._streams: dict[int, _Stream] = {}
-        self._bodies: deque[tuple[int, bytes]] = deque()  # that wait for the client's window
         self._transport: asyncio.Transport | None = None
         config = h2.config.H2Configuration(client_side=False, header_encoding="utf-8")
         self._h2 = h2.connection.H2Connection(config)
+        self._bodies = Bodies(self._h2, self._flush, self._break_off)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
@@ -114,6 +125,8 @@ class _Connection(asyncio.Protocol):
         self._flush()
 
     def data_received(self, data: bytes) -> None:
+        if self._deaf:
+            return
         try:
             events = self._h2.receive_data(data)
         except h2.exceptions.ProtocolError:
@@ -122,16 +135,14 @@ class _Connection(asyncio.Protocol):
             return
         for event in events:
             self._handle(event)
-        self._send_bodies()
+        self._bodies.send()
         self._flush()
         self._close_if_done()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.discard(self)
-        for stream in self._streams.values():
-            if stream.exchange is not None:
-                self._runner.forget(stream.exchange)
-        self._streams.clear()
+        self._bodies.clear()
+        self._forget_streams()
 
     def abort(self) -> None:
         """Say goodbye, and do not wait for an answer."""
@@ -139,14 +150,22 @@ class _Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def go_away(self) -> None:
-        """Say goodbye, answer what was asked, then close."""
-        if self._transport is None or self._leaving:
+    def go_away(self, *, unread: bool = False) -> None:
+        """Say goodbye, answer what was asked unless that is `unread`, then close."""
+        if self._transport is None or self._leaving or self._deaf:
             return
         self._leaving = True
+        if unread:
+            self._forget_streams()
         # Written here: h2 would take the connection for closed, and answer nothing any more.
-        self._transport.write(_goaway(self._newest))
+        self._transport.write(_goaway(self._newest_answered if unread else self._newest))
         self._close_if_done()
+
+    def deafen(self, exchange: int) -> None:
+        """Play dead if this exchange is ours: octets are taken, and that is all."""
+        if any(stream.exchange == exchange for stream in self._streams.values()):
+            self._deaf = True
+            self._bodies.clear()
 
     def close(self) -> None:
         """Say goodbye and close."""
@@ -172,6 +191,7 @@ class _Connection(asyncio.Protocol):
             case h2.events.StreamEnded():
                 self._ask(event.stream_id)
             case h2.events.StreamReset():
+                self._bodies.drop(event.stream_id)
                 stream = self._streams.pop(event.stream_id, None)
                 if stream is not None and stream.exchange is not None:
                     self._runner.forget(stream.exchange)
@@ -199,20 +219,21 @@ class _Connection(asyncio.Protocol):
         stream.exchange = self._runner.ask(request, on_answer)
 
     def _answer(self, stream_id: int, answer: HttpAnswer) -> None:
-        if self._streams.pop(stream_id, None) is None:
+        if self._streams.pop(stream_id, None) is None or self._deaf:
             return
+        self._newest_answered = max(self._newest_answered, stream_id)
+        breaks = answer.manner is not None and answer.manner.break_after is not None
         headers = [(":status", str(answer.status)), *answer.headers]
         try:
-            self._h2.send_headers(stream_id, headers, end_stream=not answer.body)
+            self._h2.send_headers(stream_id, headers, end_stream=not (answer.body or breaks))
         except h2.exceptions.ProtocolError:  # the stream or connection has just ended
             return
         if answer.status != 403 and self._streams_max < STREAMS_MAX:
             self._streams_max = STREAMS_MAX
             code = h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS
             self._h2.update_settings({code: STREAMS_MAX})
-        if answer.body:
-            self._bodies.append((stream_id, answer.body))
-            self._send_bodies()
+        if answer.body or breaks:
+            self._bodies.add(stream_id, answer.body, answer.manner)
         self._flush()
         self._close_if_done()
 
@@ -220,20 +241,24 @@ class _Connection(asyncio.Protocol):
         if self._leaving and not self._streams and not self._bodies and self._transport is not None:
             self._transport.close()
 
-    def _send_bodies(self) -> None:
-        """Send, in order, the bodies that the client has room for; each whole, being small."""
-        while self._bodies:
-            stream_id, body = self._bodies[0]
-            try:
-                if self._h2.local_flow_control_window(stream_id) < len(body):
-                    return
-                self._h2.send_data(stream_id, body, end_stream=True)
-            except h2.exceptions.ProtocolError:  # the stream has ended without it
-                pass
-            self._bodies.popleft()
+    def _forget_streams(self) -> None:
+        """Nobody waits for these answers any more."""
+        for stream in self._streams.values():
+            if stream.exchange is not None:
+                self._runner.forget(stream.exchange)
+        self._streams.clear()
+
+    def _break_off(self) -> None:
+        """Reset the connection, once what was written has left."""
+        self._flush()
+        self._deaf = True
+        if self._transport is not None:
+            asyncio.get_running_loop().call_later(RESET_GRACE_S, reset, self._transport)
 
     def _flush(self) -> None:
-        if self._transport is not None and (octets := self._h2.data_to_send()):
+        if self._transport is None or self._deaf:
+            return
+        if octets := self._h2.data_to_send():
             self._transport.write(octets)
 
 

@@ -14,8 +14,10 @@ from typing import Any, Final, TypeAlias
 
 import anyio
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from callctl.cloud.http import HeaderList, HttpAnswer, HttpRequest
+from callctl.cloud.http import HeaderList, HttpAnswer, HttpRequest, Manner
+from callctl.io.fault_wire import RESET_GRACE_S, reset
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -25,6 +27,7 @@ AsgiApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 KEEP_ALIVE_S: Final = 7_200  # longer than any client of ours keeps an idle connection (CPNS-09)
 GRACE_S: Final = 2  # for answers under way when a server stops
 CONNECTIONS_MAX: Final = 20_000
+TRANSPORT: Final = "callctl.transport"
 
 
 # That the grace of a stopping server is over is no news to the one who stops it.
@@ -53,6 +56,14 @@ class _Server(uvicorn.Server):
         yield
 
 
+class _Protocol(HttpToolsProtocol):
+    """Tells an app its transport, which some faults of an answer need."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["extensions"] = {TRANSPORT: {"it": self.transport}}
+
+
 @contextlib.asynccontextmanager
 async def serve(
     app: AsgiApp,
@@ -72,6 +83,7 @@ async def serve(
     with contextlib.closing(listener):
         config = uvicorn.Config(
             app,
+            http=_Protocol,
             interface="asgi3",
             log_config=None,
             access_log=False,  # a path may name a user
@@ -130,6 +142,29 @@ async def send_answer(send: Send, answer: HttpAnswer) -> None:
     headers.append((b"content-length", str(len(answer.body)).encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})
+
+
+async def send_in_manner(
+    scope: Scope, receive: Receive, send: Send, answer: HttpAnswer, manner: Manner
+) -> None:
+    """An answer that comes octet by octet, or breaks off with a reset."""
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
+    headers.append((b"content-length", str(len(answer.body)).encode()))
+    body = answer.body if manner.break_after is None else answer.body[: manner.break_after]
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_cancel_on_disconnect, receive, tasks.cancel_scope)
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        size = 1 if manner.octet_every_ns else max(1, len(body))
+        # Without a piece the head would not leave.
+        for piece in [body[at : at + size] for at in range(0, len(body), size)] or [b""]:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await anyio.sleep(manner.octet_every_ns / 1e9)
+        if manner.break_after is None:
+            await send({"type": "http.response.body", "body": b""})
+        else:
+            await anyio.sleep(RESET_GRACE_S)
+            reset(scope["extensions"][TRANSPORT]["it"])
+        tasks.cancel_scope.cancel()
 
 
 async def unless_disconnected(

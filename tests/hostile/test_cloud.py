@@ -277,6 +277,28 @@ async def test_200_with_a_body_of_50_mb_is_read_to_its_limit_and_no_further(chun
         assert sent[0] < 20_000_000  # what the system's buffers took; the rest was never read
 
 
+@pytest.mark.anyio
+@pytest.mark.parametrize("garbage", [b"\x00\xff", b"<html>", b"[" * 50_000, b"{}" * 9])
+async def test_200_with_a_body_of_no_sense_is_a_yes_all_the_same(garbage: bytes) -> None:
+    """93, the other way: not the length is wrong, but what stands there."""
+
+    async def serve(connection: Connection) -> None:
+        await connection.receive()
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(garbage)}\r\n\r\n"
+        await connection.send(head.encode() + garbage)
+
+    async with cloud(serve) as told:
+        await told.post("t1")
+        assert told.answers == {"t1": 200}
+    cpns = Service().cpns
+    (ring,) = posts(cpns.receive(intent(), at(0)))
+    (ended,) = outcomes(cpns.receive(PushAnswered(ring.tracking_id, 200, garbage), at(1)))
+    assert ended.outcome is Outcome.ACCEPTED
+    (other,) = posts(cpns.receive(intent(call_uuid="c2"), at(2)))
+    (ended,) = outcomes(cpns.receive(PushAnswered(other.tracking_id, 410, garbage), at(3)))
+    assert ended.outcome is Outcome.REFUSED_TOKEN
+
+
 def test_payload_that_is_swapped_between_two_devices_opens_for_neither() -> None:
     """94. Not even if both had the same key: the seal holds the target and the tracking id."""
     service = Service()
