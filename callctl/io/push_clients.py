@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
 from typing import Final, Protocol, TypeAlias
 
@@ -11,6 +12,7 @@ from anyio.abc import TaskStatus
 from callctl.cloud.http import HttpAnswer, HttpRequest
 from callctl.io.dial import service_at
 from callctl.io.direct_route import DirectRoute
+from callctl.io.egress import Egress
 from callctl.io.h2_client import H2Client
 from callctl.io.h2_connection import H2Settings
 from callctl.io.http_pool import Clock, HttpPool, PoolSettings, Post, request_octets
@@ -25,14 +27,16 @@ from callctl.push.events import (
     PostPush,
     PushAnswered,
     PushLost,
+    PushWritten,
     TokenFetched,
     TokenFetchLost,
 )
+from sipstack.errors import LocalProtocolError
 
-ClientEvent: TypeAlias = PushAnswered | PushLost | TokenFetched | TokenFetchLost
+ClientEvent: TypeAlias = PushAnswered | PushLost | PushWritten | TokenFetched | TokenFetchLost
 OnClientEvent: TypeAlias = Callable[[ClientEvent], None]
 
-FORM: Final = (("content-type", "application/x-www-form-urlencoded"),)
+FORM: Final = (("content-type", "application/x-www-form-urlencoded"), ("connection", "close"))
 
 
 class Connections(Protocol):
@@ -63,10 +67,16 @@ class PushClients:
         direct: DirectRoute | None,
         clock: Clock,
         on_event: OnClientEvent,
+        machine_tokens: TokenClient | None = None,
     ) -> None:
-        """Raises: ValueError for a URL that is not https."""
+        """`machine_tokens`: to CI, None where a token is handed in.
+
+        Raises: ValueError for a URL that is not https.
+        """
         self._clients: dict[str, PushClient] = {PUSH_REST: rest}
         self._token_clients: dict[str, TokenClient] = {}
+        if machine_tokens is not None:
+            self._token_clients[PUSH_REST] = machine_tokens
         if direct is None:
             return
         if direct.apns is not None:
@@ -76,7 +86,7 @@ class PushClients:
         if direct.fcm is not None:
             self._clients[FCM] = FcmClient(PoolSettings(direct.fcm.url), direct, clock, on_event)
             url = direct.fcm.account.token_url
-            self._token_clients[FCM] = TokenClient(FCM, url, direct, clock, on_event)
+            self._token_clients[FCM] = TokenClient(FCM, url, direct.tls, clock, on_event)
 
     @property
     def _all(self) -> tuple[Connections, ...]:
@@ -183,17 +193,29 @@ class FcmClient:
 
 
 class TokenClient:
-    """Fetches the access tokens of one channel, one at a time."""
+    """Fetches the access tokens of one channel, one at a time, each over a new connection.
+
+    One that was idle for an hour may be dead, and a fetch that is lost is tried again only later.
+    """
 
     def __init__(
-        self, channel: str, url: str, direct: DirectRoute, clock: Clock, on_event: OnClientEvent
+        self,
+        channel: str,
+        url: str,
+        tls: ssl.SSLContext | None,
+        clock: Clock,
+        on_event: OnClientEvent,
+        *,
+        egress: Egress | None = None,
+        insecure: bool = False,
     ) -> None:
+        """Raises: ValueError for a URL that is not https, unless http is allowed as insecure."""
         self._channel = channel
+        self._url = url
         self._on_event = on_event
-        self._service = service_at(url, direct.tls)
-        self._pool = HttpPool(
-            PoolSettings(url, connections_max=1), direct.tls, clock, self._answered, self._lost
-        )
+        self._service = service_at(url, tls, insecure=insecure)
+        settings = PoolSettings(url, connections_max=1, insecure=insecure)
+        self._pool = HttpPool(settings, tls, clock, self._answered, self._lost, egress=egress)
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Keep the connection until cancelled."""
@@ -201,6 +223,8 @@ class TokenClient:
 
     def fetch(self, wanted: FetchToken) -> None:
         """Post the form."""
+        if wanted.url != self._url:
+            raise LocalProtocolError(f"this client fetches from {self._url} only")
         service = self._service
         request = HttpRequest("POST", service.path or "/", FORM, wanted.body)
         self._pool.post(Post(self._channel, request_octets(request, service.authority), None))

@@ -26,6 +26,7 @@ from callctl.push.events import (
     TokenFetchLost,
 )
 from callctl.push.kind import Channel, PushKind
+from callctl.push.token_events import MachineAccountGiven
 from callctl.registration.push_binding import PushBinding
 from sipstack.timing import MS, SECOND, Instant
 
@@ -39,7 +40,7 @@ _RETRY_DIGITS_MAX: Final = 10
 Readiness = Enum("Readiness", "READY WAITING NONE")
 """Of a channel's credential. WAITING: one is on its way. NONE: there is none, and none comes."""
 
-TokenEvent: TypeAlias = TokenChanged | TokenFetched | TokenFetchLost
+TokenEvent: TypeAlias = TokenChanged | TokenFetched | TokenFetchLost | MachineAccountGiven
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,9 @@ class PushChannel(Protocol):
 
     def next_deadline(self) -> Instant | None:
         """When `advance` has something to do."""
+
+    def start(self, now: Instant) -> tuple[ChannelAction, ...]:
+        """The push service starts."""
 
     def stop(self) -> tuple[ChannelAction, ...]:
         """The push service stops: nothing is to be under way."""

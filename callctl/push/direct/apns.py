@@ -162,6 +162,10 @@ class DirectApns:
         """There is none."""
         return None
 
+    def start(self, now: Instant) -> tuple[ChannelAction, ...]:
+        """Nothing to do before the first push."""
+        return ()
+
     def stop(self) -> tuple[ChannelAction, ...]:
         """There is nothing to stop."""
         return ()

@@ -177,6 +177,10 @@ class DirectFcm:
         """When a fetch has taken too long."""
         return self._gate.fetch_ends_at
 
+    def start(self, now: Instant) -> tuple[ChannelAction, ...]:
+        """Nothing to do before the first push."""
+        return ()
+
     def stop(self) -> tuple[ChannelAction, ...]:
         """Nobody waits for a token any more."""
         if self._gate.fetch_ends_at is None:

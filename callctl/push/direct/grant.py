@@ -40,7 +40,7 @@ def grant_request(account: ServiceAccount, now_unix_s: int) -> bytes:
     return urlencode({"grant_type": GRANT_TYPE, "assertion": assertion}).encode()
 
 
-def granted(fields: dict[str, Any]) -> tuple[str, int] | None:
+def granted(fields: dict[str, Any], lifetime_max_s: int = LIFETIME_MAX_S) -> tuple[str, int] | None:
     """Access token and lifetime in seconds from the answer of a token endpoint; None without one.
 
     A token that could not stand in a header is none.
@@ -48,12 +48,17 @@ def granted(fields: dict[str, Any]) -> tuple[str, int] | None:
     token, kind, lifetime_s = (
         fields.get(name) for name in ("access_token", "token_type", "expires_in")
     )
-    if not isinstance(token, str) or not 0 < len(token) <= TOKEN_MAX:
-        return None
-    if any(ord(character) not in _VISIBLE_ASCII for character in token):
+    if not isinstance(token, str) or not is_token(token):
         return None
     if not isinstance(kind, str) or kind.lower() != "bearer":
         return None
-    if type(lifetime_s) is not int or not 0 < lifetime_s <= LIFETIME_MAX_S:
+    if type(lifetime_s) is not int or not 0 < lifetime_s <= lifetime_max_s:
         return None
     return token, lifetime_s
+
+
+def is_token(text: str) -> bool:
+    """True if it can stand in a header, or a form, and is not too long for one."""
+    return 0 < len(text) <= TOKEN_MAX and all(
+        ord(character) in _VISIBLE_ASCII for character in text
+    )
