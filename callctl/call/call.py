@@ -320,7 +320,10 @@ class Call(CallParties):
 
     def _came(self, leg: Leg, binding: Binding, now: Instant, actions: list[CallAction]) -> None:
         """A device of the call registered: give it the parked INVITE (CALL-02)."""
-        self.record.note(now, "registered", leg.name, node=binding.node)
+        stored, asked = binding.stamp[0], binding.asked_at  # for the time that each stage took
+        self.record.note(
+            now, "registered", leg.name, node=binding.node, stored_ns=stored, asked_ns=asked
+        )
         known = leg.offered(binding)
         if leg.state is LegState.RINGING:
             leg.newest = None if known else binding  # should the flow it rings by be lost

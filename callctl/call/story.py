@@ -158,6 +158,7 @@ SENTENCES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
         "no second push to {device}: this release sends none to such a device",
         ("OP-70",),
     ),
+    "push-off": ("no push to {device}: push was switched off meanwhile", ("GEN-09",)),
     "signed-out": ("no push to {device}: it has signed out meanwhile", ("REG-08",)),
     "cancelled": ("the caller gave up: it gets 487", ("CALL-11", "SHL-01")),
     "node-stopping": (

@@ -17,6 +17,7 @@ from callctl.cli.errors import Refused, Unreachable
 from callctl.io.state_dir import StateDir, default_path
 
 TIMEOUT_S: Final = 10.0
+SLOW_S: Final = 90.0  # for what waits for a service to restart, or for the cloud
 PIECE_MAX: Final = 64 * 1024
 
 
@@ -61,9 +62,15 @@ class AdminClient:
         """The answer to a GET. Raises: Unreachable, Refused."""
         return self._ask("GET", path, query)
 
-    def post(self, *path: str, body: dict[str, Any] | None = None) -> Any:  # noqa: ANN401
+    def post(
+        self, *path: str, body: dict[str, Any] | None = None, timeout_s: float = TIMEOUT_S
+    ) -> Any:  # noqa: ANN401
         """The answer to a POST. Raises: Unreachable, Refused."""
-        return self._ask("POST", path, {}, body)
+        return self._ask("POST", path, {}, body, timeout_s=timeout_s)
+
+    def delete(self, *path: str) -> Any:  # noqa: ANN401
+        """The answer to a DELETE. Raises: Unreachable, Refused."""
+        return self._ask("DELETE", path, {})
 
     def stream(self, *path: str, **query: str | float | bool) -> Iterator[bytes]:
         """The pieces of an answer that grows, as they come. Raises: Unreachable, Refused."""
@@ -77,8 +84,10 @@ class AdminClient:
         path: tuple[str, ...],
         query: dict[str, str | float | bool],
         body: dict[str, Any] | None = None,
+        *,
+        timeout_s: float = TIMEOUT_S,
     ) -> Any:  # noqa: ANN401
-        with self._exchange(method, path, query, body, timeout_s=TIMEOUT_S) as answer:
+        with self._exchange(method, path, query, body, timeout_s=timeout_s) as answer:
             return json.loads(answer.read())
 
     @contextmanager
@@ -98,7 +107,9 @@ class AdminClient:
         if body is not None:
             headers["Content-Type"] = "application/json"
             data = json.dumps(body)
-        connection = http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT_S)
+        connection = http.client.HTTPConnection(
+            self._host, self._port, timeout=TIMEOUT_S if timeout_s is None else timeout_s
+        )
         with closing(connection):
             try:
                 connection.request(method, target, data, headers)

@@ -9,7 +9,19 @@ from typing import Final
 
 from cyclopts import App, CycloptsError, Group
 
-from callctl.cli import call, device, node, push, reg
+from callctl.cli import (
+    alarm,
+    call,
+    certificate,
+    cloud,
+    device,
+    node,
+    onboarding,
+    push,
+    reg,
+    rtmt,
+    trace,
+)
 from callctl.cli.demo import demo
 from callctl.cli.errors import CommandError
 from callctl.cli.exit_code import INTERRUPTED, OK, USAGE
@@ -19,7 +31,6 @@ from callctl.cli.output import print_error
 from callctl.cli.phone import phone
 from callctl.cli.run import run
 from callctl.cli.sim import sim
-from callctl.cli.trace import trace
 
 HELP: Final = "SIP call control with push-triggered registration: a cluster to test mobile calling."
 EPILOGUE: Final = (
@@ -28,6 +39,7 @@ EPILOGUE: Final = (
 
 START: Final = Group.create_ordered("Start something")
 ASK: Final = Group.create_ordered("Ask a running cluster")
+OPERATE: Final = Group.create_ordered("Operate a running cluster")
 WITHOUT: Final = Group.create_ordered("Without a cluster")
 
 Command = App | Callable[..., int]
@@ -42,7 +54,13 @@ COMMANDS: Final[tuple[tuple[Group, Command], ...]] = (
     (ASK, node.app),
     (ASK, device.app),
     (ASK, push.app),
-    (ASK, trace),
+    (ASK, trace.app),
+    (OPERATE, onboarding.app),
+    (OPERATE, onboarding.license_app),
+    (OPERATE, certificate.app),
+    (OPERATE, cloud.app),
+    (OPERATE, alarm.app),
+    (OPERATE, rtmt.app),
     (WITHOUT, sim),
 )
 
@@ -69,6 +87,15 @@ def make_app() -> App:
     capability = "callctl.cli.capability:capability"
     app.command(
         capability, name="capability", group=WITHOUT, help="What a device can be sent, and why."
+    )
+    utils = "callctl.cli.utils:utils"
+    app.command(utils, name="utils", group=OPERATE, help="The utils commands of a node.")
+    cli = "callctl.cli.node_cli:cli"
+    app.command(
+        cli,
+        name="cli",
+        group=OPERATE,
+        help="The command line of a node, as administrators know it.",
     )
     route = "callctl.cli.route:route"
     app.command(

@@ -8,7 +8,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Annotated, BinaryIO, Final
 
-from cyclopts import Parameter
+from cyclopts import App, Parameter
 
 from callctl.cli.client import HERE, AdminClient, Where
 from callctl.cli.errors import Usage
@@ -17,6 +17,13 @@ from callctl.cli.output import print_error
 STDOUT: Final = "-"
 
 
+app = App(name="trace", help="What a running cluster sends and receives: packets, and pushes.")
+app.command(
+    "callctl.cli.trace_find:find", name="find", help="One push in the traces of every part."
+)
+
+
+@app.default
 def trace(
     file: Annotated[str, Parameter(allow_leading_hyphen=True)],
     /,

@@ -41,6 +41,7 @@ class PushBindingRemoved:
 
     device_name: str
     stamp: Stamp
+    refused_mark: str = ""  # of the target that was refused; see `mark_of`
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,7 @@ class Snapshot:
     push_bindings: tuple[PushBinding, ...]
     removed: tuple[tuple[str, Stamp], ...] = ()  # binding ids
     push_removed: tuple[tuple[str, Stamp], ...] = ()  # device names
+    push_refused: tuple[tuple[str, str], ...] = ()  # device names, marks of refused targets
 
 
 ClusterEvent: TypeAlias = (

@@ -335,13 +335,14 @@ class Admission:
             answer(transaction, request, 403, (), now, out)
             return
         user_id: str | None = None
+        asked_at = now
         if self._cluster.service_parameters.authentication == "digest":
             verdict = self._authenticator.check(request, now)
             if isinstance(verdict, Challenged):
                 answer(transaction, request, verdict.status, (verdict.header,), now, out)
                 return
-            user_id = verdict.user_id
-        self._registry.register(transaction, request, user_id, flow, now, out)
+            user_id, asked_at = verdict.user_id, verdict.asked_at
+        self._registry.register(transaction, request, user_id, flow, now, out, asked_at)
 
 
 def without_claims(request: Request, trunk: SipTrunk | None) -> Request:

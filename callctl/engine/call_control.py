@@ -47,6 +47,7 @@ from callctl.engine.delivery import caller_end, fits_no_datagram, send_copy
 from callctl.engine.event import SendPush, WithdrawPush
 from callctl.engine.forwarding import returned, without_claims
 from callctl.engine.proxy import Proxy, Take
+from callctl.engine.pushes import PushesUnderWay
 from callctl.engine.targets import TargetFinder, WaitingCalls
 from callctl.engine.trunks import Trunks
 from callctl.engine.unwanted_dialog import hang_up
@@ -117,6 +118,7 @@ class CallControl:
         "_trunks",
         "calls",
         "counters",
+        "pushes",
         "records",
         "waiting",
     )
@@ -131,6 +133,7 @@ class CallControl:
         self.calls: dict[Call, CallFacts] = {}
         self.waiting = WaitingCalls()
         self.counters = Counters()
+        self.pushes = PushesUnderWay(self.counters)
         self._finder = TargetFinder(context, self.calls, self.waiting, trunks)
         self.records: deque[CallRecord] = deque(maxlen=RECORDS_MAX)
         # The newest call of a device that ended before the device had come, for its story alone.
@@ -202,11 +205,6 @@ class CallControl:
             if call.state is CallState.PROCEEDING:
                 self._tell(call, NodeLost(node), now, out)
 
-    def device_of_push(self, intent_id: str) -> str | None:
-        """The device a ring push without outcome was for."""
-        found = self._rings.get(intent_id)
-        return None if found is None else found[1].name
-
     def stop(self, now: Instant, out: Out) -> None:
         """Answer every caller that still waits; this node will not be there to do it (I1)."""
         for call in tuple(self.calls):
@@ -275,7 +273,7 @@ class CallControl:
         return {
             "calls": len(self.calls),
             "waiting_devices": len(self.waiting),
-            "ring_pushes": len(self._rings),
+            "pushes": len(self.pushes),
             "call_deadlines": len(self._deadlines),
         }
 
@@ -360,6 +358,9 @@ class CallControl:
         binding = None if device is None else context.push_bindings.get(device.name)
         if device is None:
             return
+        if not context.push_on:
+            call.record.note(now, "push-off", device.name)
+            return
         if binding is None:
             call.record.note(now, "signed-out", device.name)
             return
@@ -402,7 +403,7 @@ class CallControl:
         )
         if kind is PushKind.INCOMING:
             self._rings[intent.intent_id] = (call, leg)
-        self.counters.pushed(kind, binding)
+        self.pushes.wanted(intent, now)
         out.append(SendPush(intent))
 
     def _active_node(self, device: Device, name: str | None) -> ActiveNode | None:

@@ -54,9 +54,11 @@ class NodeContext:
     tag_salt: str
     ignored: dict[str, int]  # by reason
     capabilities: Capabilities = field(init=False)
+    push_on: bool = field(init=False)  # pushes may leave the cluster (GEN-02, GEN-09)
 
     def __post_init__(self) -> None:
         cluster = self.cluster
+        self.push_on = cluster.cloud.push_enabled
         self.capabilities = Capabilities(cluster.release, Switches.of(cluster.service_parameters))
 
     def ignore(self, reason: str, detail: str, out: Out) -> None:
@@ -103,7 +105,7 @@ class NodeContext:
 
     def push_binding(self, device: Device) -> PushBinding | None:
         """How to wake the device for a call; None if it cannot be pushed to (GEN-09, REG-13)."""
-        if not self.cluster.cloud.push_enabled or self.cluster.unrestricted:
+        if not self.push_on or self.cluster.unrestricted:
             return None
         binding = self.push_bindings.get(device.name)
         if binding is None:

@@ -30,6 +30,7 @@ from callctl.engine.event import (
     EngineAction,
     EngineEvent,
     LookedUp,
+    PushSwitched,
 )
 from callctl.engine.fault import Orphan
 from callctl.engine.forwarding import Forwarder
@@ -41,7 +42,7 @@ from callctl.engine.route_token import RouteTokens
 from callctl.engine.trunk_monitor import TrunkProbe
 from callctl.engine.trunks import Trunks
 from callctl.model.cluster import Cluster
-from callctl.push.events import Outcome, PushOutcome
+from callctl.push.events import PushOutcome, PushSent
 from callctl.push.features import PushFeatures
 from callctl.registration.binding import BindingTable
 from callctl.registration.push_binding import PushBinding, PushBindingTable
@@ -133,6 +134,7 @@ class Engine:
     def start(self, now: Instant) -> tuple[EngineAction, ...]:
         """Come into service, and ask the others what they know."""
         out: Out = []
+        self.calls.counters.start(now)
         self._membership(self._context.membership.start(now), now, out)
         self.trunks.start(now)
         out.append(Publish(SnapshotRequested(self.name)))
@@ -161,6 +163,8 @@ class Engine:
             case ClusterEventReceived(cluster_event):
                 self._registry.learn(cluster_event, now, out)
                 self._membership(self._context.membership.receive(cluster_event, now), now, out)
+            case PushSent(intent_id):
+                self.calls.pushes.sent(intent_id)
             case PushOutcome():
                 self._push_ended(event, now, out)
             case DeviceSignedIn(push_binding):
@@ -169,6 +173,8 @@ class Engine:
                 self._registry.remove_push(device_name, now, out)
             case LookedUp():
                 self._proxy.looked_up(event, now, out)
+            case PushSwitched(on):
+                self._context.push_on = on
             case CpnsChanged(running):
                 self._membership(self._context.membership.set_cpns(running, now), now, out)
         return tuple(out)
@@ -218,8 +224,11 @@ class Engine:
         return self._context.table
 
     def push_binding(self, device_name: str) -> PushBinding | None:
-        """The newest push binding of a device: asked by the push service as a push leaves."""
-        return self._context.push_bindings.get(device_name)
+        """The newest push binding of a device: asked by the push service as a push leaves.
+
+        None if it has none, or no push may leave the cluster (GEN-09).
+        """
+        return self._context.push_bindings.get(device_name) if self._context.push_on else None
 
     def features(self, binding: PushBinding) -> PushFeatures:
         """What may be in a push to the device of `binding`."""
@@ -315,11 +324,10 @@ class Engine:
                 out.append(output)  # type: ignore[arg-type]
 
     def _push_ended(self, outcome: PushOutcome, now: Instant, out: Out) -> None:
-        if outcome.outcome is Outcome.REFUSED_TOKEN:
-            device_name = self.calls.device_of_push(outcome.intent_id)
-            if device_name is not None:
-                # Stopped until the client gives a new token (REG-06).
-                self._registry.remove_push(device_name, now, out)
+        intent = self.calls.pushes.ended(outcome, now)
+        if intent is not None and outcome.target_mark:
+            # Stopped until the client gives a new token (REG-06).
+            self._registry.refuse_target(intent.device_name, outcome.target_mark, out)
         self.calls.push_ended(outcome, now, out)
 
     def _membership(self, actions: tuple[MembershipAction, ...], now: Instant, out: Out) -> None:

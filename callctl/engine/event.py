@@ -7,9 +7,10 @@ from typing import TypeAlias
 
 from callctl.cluster.event import ClusterEvent
 from callctl.cluster.membership import Publish
-from callctl.push.events import PushOutcome, PushWithdrawn
+from callctl.push.events import PushOutcome, PushSent, PushWithdrawn
 from callctl.push.intent import PushIntent
 from callctl.registration.push_binding import PushBinding
+from callctl.serviceability.condition import Condition
 from sipstack.transaction.events import Ignored
 from sipstack.transport.flow import CloseFlow, Send, TransportEvent
 from sipstack.transport.locate import Query, Record
@@ -38,9 +39,16 @@ class DeviceSignedOut:
 
 @dataclass(frozen=True, slots=True)
 class CpnsChanged:
-    """The push service of this node was started or stopped (CPNS-03)."""
+    """The push service of this node can be reached, or no more (CPNS-03)."""
 
     running: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PushSwitched:
+    """From now on pushes may leave the cluster, or none may (GEN-02, GEN-09)."""
+
+    on: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +62,12 @@ class LookedUp:
 EngineEvent: TypeAlias = (
     TransportEvent
     | ClusterEventReceived
+    | PushSent
     | PushOutcome
     | DeviceSignedIn
     | DeviceSignedOut
     | CpnsChanged
+    | PushSwitched
     | LookedUp
 )
 
@@ -93,5 +103,13 @@ class FaultContained:
 
 
 EngineAction: TypeAlias = (
-    Send | CloseFlow | Publish | SendPush | WithdrawPush | LookUp | FaultContained | Ignored
+    Send
+    | CloseFlow
+    | Publish
+    | SendPush
+    | WithdrawPush
+    | LookUp
+    | FaultContained
+    | Condition
+    | Ignored
 )

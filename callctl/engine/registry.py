@@ -6,6 +6,7 @@ Source: REG-01 to REG-11, OP-31; design I3 and I12.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from callctl.cluster.event import (
     BindingRemoved,
@@ -22,10 +23,14 @@ from callctl.engine.context import NodeContext, Out
 from callctl.engine.proxy import Proxy
 from callctl.registration.push_binding import PushBinding, stamp_after
 from callctl.registration.registrar import Refused, Registrar
+from callctl.serviceability.condition import ConditionEntered, ConditionLeft
+from callctl.serviceability.subject import device_subject
 from sipstack.message.message import Request
 from sipstack.timing import Instant
 from sipstack.transaction.machine import ServerTransaction
 from sipstack.transport.flow import Flow
+
+INVALID_TARGET: Final = "PushNotificationInvalidDeviceTokenResponse"
 
 
 class Registry:
@@ -47,11 +52,15 @@ class Registry:
         flow: Flow,
         now: Instant,
         out: Out,
+        asked_at: Instant,
     ) -> None:
-        """Serve a REGISTER whose sender is known; None where nobody is asked for a password."""
+        """Serve a REGISTER whose sender is known; None where nobody is asked for a password.
+
+        `asked_at`: when the sender first asked, before it was challenged.
+        """
         answer = self._proxy.answer
         context = self._context
-        outcome = self._registrar.register(request, user_id, flow, now)
+        outcome = self._registrar.register(request, user_id, flow, now, asked_at)
         if isinstance(outcome, Refused):
             answer(transaction, request, outcome.status, outcome.headers, now, out)
             return
@@ -89,18 +98,67 @@ class Registry:
         device = self._context.cluster.devices.get(push_binding.device_name)
         if device is not None and device.custom_region and not push_binding.custom_region:
             push_binding = replace(push_binding, custom_region=True)
-        known = self._context.push_bindings.stamp_of(push_binding.device_name)
+        table = self._context.push_bindings
+        refused = table.refused_of(push_binding.device_name)
+        if refused and not push_binding.managed:
+            without = push_binding.without_targets(refused)
+            if without is None:
+                self._context.ignore("push target that was refused", "", out)
+                return
+            push_binding = without
+        known = table.stamp_of(push_binding.device_name)
         stamp = stamp_after(known, push_binding.stamp[0], self._context.name)
         push_binding = replace(push_binding, stamp=stamp)
-        if self._context.push_bindings.store(push_binding):
+        if self._store_push(push_binding, out):
             out.append(Publish(PushBindingStored(push_binding)))
 
     def remove_push(self, device_name: str, now: Instant, out: Out) -> None:
         """No push reaches this device until its client signs in again."""
         push_bindings = self._context.push_bindings
         stamp = stamp_after(push_bindings.stamp_of(device_name), now, self._context.name)
-        if push_bindings.remove(device_name, stamp):
+        stopped = push_bindings.is_stopped(device_name)
+        if stopped:
+            out.append(ConditionLeft(INVALID_TARGET, self._context.name, device_name))
+        if push_bindings.remove(device_name, stamp) or stopped:
             out.append(Publish(PushBindingRemoved(device_name, stamp)))
+
+    def refuse_target(self, device_name: str, mark: str, out: Out) -> None:
+        """The cloud calls a device token invalid: no push until there is another (CLOUD-06).
+
+        Late news of a token that was replaced meanwhile stop nothing.
+        """
+        push_bindings = self._context.push_bindings
+        binding = push_bindings.get(device_name)
+        if binding is None or not binding.has_target(mark):
+            self._context.ignore("late refusal of a push target", "", out)
+            return
+        # As old as the binding it is about: a sign-in at another node that we have not heard of
+        # yet is newer, whatever the clock there says, and stands.
+        push_bindings.remove(device_name, binding.stamp)
+        push_bindings.refuse(device_name, mark)
+        out.append(Publish(PushBindingRemoved(device_name, binding.stamp, mark)))
+        subject = device_subject(device_name, mark)
+        out.append(ConditionEntered(INVALID_TARGET, self._context.name, subject))
+
+    def _refused_elsewhere(self, device_name: str, mark: str, out: Out) -> None:
+        """Another node knows that the cloud calls this target invalid."""
+        push_bindings = self._context.push_bindings
+        binding = push_bindings.get(device_name)
+        if binding is None:
+            push_bindings.refuse(device_name, mark)
+        elif not binding.managed and binding.has_target(mark):
+            # Said again in a REGISTER that came before the news.
+            self.refuse_target(device_name, mark, out)
+
+    def _store_push(self, push_binding: PushBinding, out: Out) -> bool:
+        """Keep a push binding; it ends the alarm about the target before it, if there is one."""
+        table, name = self._context.push_bindings, push_binding.device_name
+        stopped = table.is_stopped(name)
+        if not table.store(push_binding):
+            return False
+        if stopped:
+            out.append(ConditionLeft(INVALID_TARGET, self._context.name, name))
+        return True
 
     def learn(self, event: ClusterEvent, now: Instant, out: Out) -> None:
         """Another node published something about devices."""
@@ -112,9 +170,11 @@ class Registry:
             case BindingRemoved(binding_id, stamp):
                 context.table.remove(binding_id, stamp)
             case PushBindingStored(push_binding):
-                context.push_bindings.store(push_binding)
-            case PushBindingRemoved(device_name, stamp):
+                self._store_push(push_binding, out)
+            case PushBindingRemoved(device_name, stamp, mark):
                 context.push_bindings.remove(device_name, stamp)
+                if mark:
+                    self._refused_elsewhere(device_name, mark, out)
             case SnapshotRequested(node, of):
                 if of is None or of == context.name:
                     out.append(Publish(self._snapshot(node)))
@@ -129,6 +189,7 @@ class Registry:
             tuple(context.push_bindings),
             context.table.removals(),
             context.push_bindings.removals(),
+            context.push_bindings.refusals(),
         )
 
     def _merge(self, snapshot: Snapshot, now: Instant, out: Out) -> None:
@@ -139,7 +200,9 @@ class Registry:
         for device_name, stamp in snapshot.push_removed:
             context.push_bindings.remove(device_name, stamp)
         for push_binding in snapshot.push_bindings:
-            context.push_bindings.store(push_binding)
+            self._store_push(push_binding, out)
+        for device_name, mark in snapshot.push_refused:
+            self._refused_elsewhere(device_name, mark, out)
         for binding in snapshot.bindings:
             if context.table.store(binding):
                 self._calls.device_registered(binding, now, out)

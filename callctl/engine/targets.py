@@ -186,7 +186,7 @@ class TargetFinder:
         context = self._context
         if not device.mobile:
             return f"a {KINDS[device.platform]} gets no push"
-        if not context.cluster.cloud.push_enabled or context.cluster.unrestricted:
+        if not context.push_on or context.cluster.unrestricted:
             return "this cluster sends no push"
         if called.features is None:
             if device.client is ClientType.STANDARD:

@@ -30,6 +30,7 @@ from callctl.io.admin_view import (
     Views,
 )
 from callctl.io.cluster_shell import ClusterShell, Conflict, NotFound
+from callctl.io.operation_api import operation_routers
 from callctl.io.parties import Parties
 from callctl.io.trace_stream import TraceStream
 from sipstack.timing import Instant
@@ -113,6 +114,9 @@ class AdminApi:
         post("/calls/placed/{call_id:path}/hang-up", self.hang_up, "calls")
         pcapng: dict[int | str, dict[str, Any]] = {200: {"content": {"application/x-pcapng": {}}}}
         get("/trace", self.trace, "cluster", response_class=StreamingResponse, responses=pcapng)
+        authorized = [Depends(_Authorize(self._token))]
+        for router in operation_routers(self._shell):
+            self.app.include_router(router, dependencies=authorized)
 
     def _route(self, method: str) -> Callable[..., None]:
         authorized = [Depends(_Authorize(self._token))]
@@ -180,12 +184,12 @@ class AdminApi:
 
     async def start_cpns(self, name: str) -> NodeView:
         """Start the push service of a node."""
-        self._shell.set_cpns(name, True)
+        await self._shell.start_cpns(name)
         return self._views.node(name)
 
     async def stop_cpns(self, name: str) -> NodeView:
         """Stop the push service of a node: its pushes are refused, and no other node's helps."""
-        self._shell.set_cpns(name, False)
+        await self._shell.stop_cpns(name)
         return self._views.node(name)
 
     # Devices.

@@ -288,10 +288,6 @@ class PushCloud:
         self._apns_server.go_away(unread=unread)
         return count
 
-    def renew_token(self) -> str:
-        """The access token that Push REST takes now: what CI would give for the old one."""
-        return self.access_token
-
     def rotate_token(self) -> None:
         """The access token given out so far is good no more."""
         self.access_token = token(self._entropy, 32)

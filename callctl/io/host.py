@@ -6,16 +6,21 @@ import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import anyio
+import structlog
 from anyio.abc import TaskStatus
 
 from callctl.io.admin_server import AdminServer
+from callctl.io.alarm_sinks import LogSink
 from callctl.io.cluster_shell import ClusterShell
+from callctl.io.log import LOGGER, LogSettings, logging_to
 from callctl.io.parties import Parties
 from callctl.io.state_dir import StateDir
 from callctl.model.cluster import Cluster
+
+LOG_FILE: Final = "callctl.log"  # in the state directory
 
 E = TypeVar("E", bound=BaseException)
 
@@ -38,15 +43,22 @@ async def hosted(
     Raises: NotFound for a node of `only` that is not there; OSError, alone or in a group, if an
         address cannot be had or the state directory cannot be written.
     """
-    shell = ClusterShell(cluster, only=only)
+    state.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    log_file = cluster.alarms.log_file or state.path / LOG_FILE
+    shell = ClusterShell(cluster, only=only, state=state.path, sinks=[LogSink()], log=_log)
     parties = Parties(shell)
     admin = AdminServer(shell, parties, state, port=admin_port)
-    async with anyio.create_task_group() as tasks:
-        await tasks.start(shell.run)
-        await tasks.start(parties.run)
-        await tasks.start(admin.run)
-        yield Hosted(shell, parties, admin.url)
-        tasks.cancel_scope.cancel()
+    with logging_to(LogSettings(log_file)):
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(shell.run)
+            await tasks.start(parties.run)
+            await tasks.start(admin.run)
+            yield Hosted(shell, parties, admin.url)
+            tasks.cancel_scope.cancel()
+
+
+def _log(text: str, node: str) -> None:
+    structlog.get_logger(LOGGER).info(text, node=node)
 
 
 @asynccontextmanager

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Iterable
 from typing import Final
 
 import anyio
@@ -16,78 +15,31 @@ from callctl.cluster.membership import Publish
 from callctl.engine.engine import Engine
 from callctl.engine.event import (
     ClusterEventReceived,
-    CpnsChanged,
     FaultContained,
     LookedUp,
     LookUp,
+    PushSwitched,
 )
 from callctl.engine.node_core import NodeAction, NodeCore, NodeEvent
-from callctl.io.bus import Bus
-from callctl.io.direct_route import DirectRoute
-from callctl.io.http_pool import PoolSettings
-from callctl.io.pki import CertificateAuthority
+from callctl.io.cpns_shell import CpnsShell
+from callctl.io.link_client import LinkClient
 from callctl.io.pump import Pump
-from callctl.io.push_clients import ClientEvent, PushClients
-from callctl.io.push_rest_client import PushRestClient
-from callctl.io.tap import Tap
-from callctl.model.cluster import Cluster
-from callctl.push.channel import Channels
-from callctl.push.cpns import CpnsSettings
-from callctl.push.direct.choice import ChannelChoice
-from callctl.push.events import (
-    AbandonFetch,
-    AbandonPush,
-    FetchToken,
-    PostPush,
-    PushAnswered,
-    PushLost,
-    RenewToken,
-    TokenChanged,
-    TokenFetched,
-    TokenFetchLost,
-)
+from callctl.io.surroundings import Surroundings
+from callctl.push.call_manager_link import CloseLink, LinkEvent, LinkState, OpenLink, WriteLink
 from callctl.push.features import PushFeatures
-from callctl.push.history import RememberingCpns
-from callctl.push.rest import PushRestChannel
+from callctl.push.history import KEPT_MAX, PushEntry
 from callctl.registration.push_binding import PushBinding
-from sipstack.entropy import Entropy
-from sipstack.io.clock import MonotonicClock
+from callctl.serviceability.condition import ConditionEntered, ConditionLeft
 from sipstack.io.endpoint import Listener, SipEndpoint
-from sipstack.io.entropy import OsEntropy
 from sipstack.io.resolver import NameUnresolved, Resolver
-from sipstack.timing import MS, SECOND, Instant
+from sipstack.timing import Instant
 from sipstack.transaction.events import Ignored
 from sipstack.transport.flow import SECURE, CloseFlow, Send
 from sipstack.transport.locate import Query, Record
 
 CLUSTER_KEY_OCTETS: Final = 32
-
-
-@dataclass(frozen=True, slots=True)
-class PushRoute:
-    """How the pushes of a cluster leave it."""
-
-    url: str  # of Push REST
-    tls: ssl.SSLContext | None
-    access_token: str | None = field(repr=False)
-    insecure: bool = False  # allows http, as to a sink of a benchmark
-    renew: Callable[[], str | None] = lambda: None
-    """Gives another access token after one was refused, None if there is none."""
-    direct: DirectRoute | None = None  # channels that do without Push REST
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What the nodes of one process share."""
-
-    cluster: Cluster
-    key: bytes = field(repr=False)  # of the cluster: seals Record-Route
-    bus: Bus
-    clock: MonotonicClock
-    entropy: Entropy = field(default_factory=OsEntropy)
-    authority: CertificateAuthority | None = None  # for TLS listeners and connections
-    push: PushRoute | None = None  # None: no push leaves
-    tap: Tap | None = None  # None: nobody can ever watch, and nothing is spent on it
+ENGINE_FAULT: Final = "EngineFault"
+LINK_S: Final = 2.0  # longest wait for CallManager to find a push service that was started
 
 
 class NodeShell:
@@ -108,13 +60,8 @@ class NodeShell:
         self._clock = around.clock
         self._loop = asyncio.get_running_loop()
         self._ended = anyio.Event()
-        self.cpns = RememberingCpns(
-            _cpns_settings(around),
-            around.entropy,
-            self._newest_binding,
-            self._features,
-            _channels(around),
-        )
+        self.pushes: deque[PushEntry] = deque(maxlen=KEPT_MAX)
+        """The last pushes, oldest first, through all lives of the push service."""
         tap = around.tap
         self.engine = Engine(
             around.cluster,
@@ -124,14 +71,18 @@ class NodeShell:
             incarnation=incarnation,
             observer=None if tap is None else tap.observer(name),
         )
-        self.core = NodeCore(self.engine, self.cpns)
+        self.core = NodeCore(self.engine)
         self._pump = Pump(self.core, self._clock, self._carry_out)
         self._endpoint = SipEndpoint(
             self._listeners(),
             self._pump.feed,
             client_tls=around.authority.client_context() if around.authority else None,
         )
-        self._push = self._push_client()
+        self.cpns = self._new_cpns()
+        self._cpns_ended = anyio.Event()
+        node = around.cluster.nodes[name]
+        self._link = LinkClient(node.cpns_host, node.cpns_port, self._link_told)
+        self._reached = anyio.Event()  # CallManager has a link to the push service
         self._resolver = Resolver(around.clock)
         self._tasks: TaskGroup | None = None
 
@@ -144,8 +95,7 @@ class NodeShell:
             await self._bind()
             async with anyio.create_task_group() as tasks:
                 self._tasks = tasks
-                if self._push is not None:
-                    await tasks.start(self._push.run)
+                await self.start_cpns()
                 self._begin()
                 task_status.started()
                 await self._ended.wait()
@@ -154,6 +104,7 @@ class NodeShell:
             self.kill()
             with anyio.CancelScope(shield=True):
                 await self._resolver.aclose()
+                await self._link.aclose()
                 await self._endpoint.aclose()
             self.closed.set()
 
@@ -168,9 +119,34 @@ class NodeShell:
         self._around.bus.leave(self.name)
         self._ended.set()
 
-    def set_cpns(self, running: bool) -> None:
-        """Start or stop the push service of this node (CPNS-03)."""
-        self._pump.feed(CpnsChanged(running))
+    async def start_cpns(self) -> None:
+        """Start the push service of this node; nothing if it runs (CPNS-03)."""
+        if self._tasks is None or self.cpns.running:
+            return
+        self.cpns = self._new_cpns()
+        self._cpns_ended = anyio.Event()
+        self._reached = anyio.Event()
+        await self._tasks.start(self._run_cpns, self.cpns, self._cpns_ended)
+        if self._pump.running and self.cpns.running:
+            self._pump.do(self.core.look_for_service)
+            with anyio.move_on_after(LINK_S):
+                await self._reached.wait()
+
+    async def stop_cpns(self) -> None:
+        """Stop the push service of this node, and wait until it has let go of everything."""
+        if self.cpns.running:
+            self.cpns.stop()
+            await self._cpns_ended.wait()
+
+    def all_pushes(self) -> tuple[PushEntry, ...]:
+        """The last pushes of this node, whether its push service took them or not."""
+        return (*self.pushes, *self.engine.calls.pushes.not_taken)
+
+    def switch_push(self, on: bool) -> None:
+        """From now on pushes may leave, or none may (GEN-02, GEN-09)."""
+        self._pump.feed(PushSwitched(on))
+        if not on:
+            self.cpns.withdraw()
 
     def feed(self, event: NodeEvent) -> None:
         """Something happened now. Not to be called while the core is at work."""
@@ -188,10 +164,7 @@ class NodeShell:
 
     def counts(self) -> dict[str, int]:
         """What is alive in this node, and in its sockets."""
-        counts = {**self.core.counts(), **self._endpoint.counts()}
-        if self._push is not None:
-            counts |= {f"push_{name}": count for name, count in self._push.counts().items()}
-        return counts
+        return {**self.core.counts(), **self._endpoint.counts(), **self.cpns.counts()}
 
     async def _bind(self) -> None:
         try:
@@ -207,28 +180,32 @@ class NodeShell:
         self._pump.start()
         self.started_at = self._clock()
         around.bus.join(self.name, self._on_cluster_event)
-        if around.push is not None and around.push.access_token is not None:
-            self._pump.feed(TokenChanged(around.push.access_token))
+        if around.push_on is not None:
+            self._pump.feed(PushSwitched(around.push_on()))
         self._pump.do(self.core.start)
 
     def _on_cluster_event(self, event: ClusterEvent) -> None:
         self._pump.feed(ClusterEventReceived(event))
 
-    def _on_push_event(self, event: ClientEvent) -> None:
-        # The client may tell of a loss while it is handed the push, in the middle of our actions.
-        self._loop.call_soon(self._push_ended, event)
+    def _new_cpns(self) -> CpnsShell:
+        return CpnsShell(self.name, self._around, self._newest_binding, self._features, self.pushes)
 
-    def _push_ended(self, event: ClientEvent) -> None:
-        match event:
-            case PushAnswered(tracking_id, status):
-                self._note(f"push {tracking_id}: {status}")
-            case PushLost(tracking_id, reason):
-                self._note(f"push {tracking_id}: lost, {reason}")
-            case TokenFetched(channel, status):
-                self._note(f"access token for {channel}: {status}")
-            case TokenFetchLost(channel, reason):
-                self._note(f"access token for {channel}: lost, {reason}")
+    async def _run_cpns(
+        self,
+        cpns: CpnsShell,
+        ended: anyio.Event,
+        *,
+        task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
+    ) -> None:
+        try:
+            await cpns.run(task_status=task_status)
+        finally:
+            ended.set()
+
+    def _link_told(self, event: LinkEvent) -> None:
         self._pump.feed(event)
+        if self.core.link.state is LinkState.UP:
+            self._reached.set()
 
     def _carry_out(self, actions: Iterable[NodeAction]) -> None:
         for action in actions:
@@ -242,35 +219,23 @@ class NodeShell:
 
     def _carry_out_rare(self, action: NodeAction) -> None:
         match action:
-            case PostPush(tracking_id):
-                entry = self.cpns.posted(tracking_id)
-                if entry is not None:
-                    self._note(f"push {tracking_id}: {entry.kind.value} for {entry.device_name}")
-                assert self._push is not None, "without a push route there is no access token"
-                self._push.post(action)
-            case AbandonPush():
-                assert self._push is not None
-                self._push.abandon(action)
-            case FetchToken():
-                assert self._push is not None
-                self._push.fetch(action)
-            case AbandonFetch():
-                assert self._push is not None
-                self._push.abandon_fetch(action)
-            case RenewToken():
-                self._loop.call_soon(self._renew_token)
+            case WriteLink(octets):
+                self._link.write(octets)
+            case OpenLink():
+                self._link.open()
+            case CloseLink():
+                self._link.close()
+            case ConditionEntered() | ConditionLeft():
+                self._around.on_condition(action)
             case LookUp():
                 if self._tasks is not None:
                     self._tasks.start_soon(self._look_up, action)
             case FaultContained(where, error):
                 what = f"{self.name}: a fault ended one call or request, {where}"
                 self._loop.call_exception_handler({"message": what, "exception": error})
+                self._around.on_condition(ConditionEntered(ENGINE_FAULT, self.name, detail=where))
             case Ignored():
                 pass  # the engine has counted it
-
-    def _renew_token(self) -> None:
-        route = self._around.push
-        self._pump.feed(TokenChanged(None if route is None else route.renew()))
 
     async def _look_up(self, wanted: LookUp) -> None:
         answers: list[tuple[Query, tuple[Record, ...]]] = []
@@ -305,32 +270,3 @@ class NodeShell:
             origins = self._around.cluster.websocket
             found.append(Listener(listener.transport, listener.host, listener.port, tls, origins))
         return found
-
-    def _push_client(self) -> PushClients | None:
-        push = self._around.push
-        if push is None:
-            return None
-        settings = PoolSettings(push.url, insecure=push.insecure)
-        rest = PushRestClient(settings, push.tls, self._clock, self._on_push_event)
-        return PushClients(rest, push.direct, self._clock, self._on_push_event)
-
-
-def _channels(around: Surroundings) -> Channels:
-    """Push REST, and the direct channels that the cluster file asks for."""
-    settings = _cpns_settings(around)
-    room, unix_ms_at_zero = settings.in_flight_max, settings.unix_ms_at_zero
-    rest = PushRestChannel(settings.url, room=room, unix_ms_at_zero=unix_ms_at_zero)
-    if around.push is None or around.push.direct is None:
-        return Channels(rest)
-    direct = around.push.direct.channels(unix_ms_at_zero, room)
-    return Channels(rest, direct, ChannelChoice(around.cluster))
-
-
-def _cpns_settings(around: Surroundings) -> CpnsSettings:
-    cluster, parameters = around.cluster, around.cluster.service_parameters
-    return CpnsSettings(
-        url=around.push.url if around.push is not None else cluster.cloud.push_rest_url,
-        second_push_wait_ns=parameters.second_push_wait_s * SECOND,
-        response_timeout_ns=parameters.push_response_timeout_s * SECOND,
-        unix_ms_at_zero=around.clock.unix_ns(Instant(0)) // MS,
-    )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from callctl.model.alarm_settings import NOBODY_TOLD, AlarmSettings
 from callctl.model.cloud import CloudSettings
 from callctl.model.cluster import Cluster
 from callctl.model.consistency import DeviceCheck, node_mistakes
@@ -44,6 +45,7 @@ def make_cluster(
     release: str = "15",
     parameters: ServiceParameters | None = None,
     cloud: CloudSettings = PUSH_ON,
+    alarms: AlarmSettings = NOBODY_TOLD,
     hunt_pilots: Iterable[HuntPilot] = (),
     trunks: Iterable[SipTrunk] = (),
     route_patterns: Iterable[RoutePattern] = (),
@@ -92,6 +94,7 @@ def make_cluster(
         devices={device.name: device for device in all_devices},
         service_parameters=parameters or ServiceParameters(),
         cloud=cloud,
+        alarms=alarms,
         hunt_pilots={pilot.dn: pilot for pilot in hunt_pilots},
         trunks={trunk.name: trunk for trunk in trunks},
         route_patterns=best_first(route_patterns),

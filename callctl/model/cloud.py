@@ -47,6 +47,9 @@ class CloudSettings:
     push_rest_url: str = PUSH_REST_URL
     fos_url: str = FOS_URL
     ci_url: str = CI_URL
+    plm_url: str = ""  # licence managers; "" for one that there is not (LIC-04)
+    cssm_url: str = ""
+    satellite_url: str = ""
     alarm_upload_url: str | None = None  # None: troubleshooting information goes nowhere (OP-51)
     onboarding: OnboardingWay = OnboardingWay.AUTOMATIC
     proxy: ProxySettings | None = None

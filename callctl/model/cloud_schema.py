@@ -57,6 +57,15 @@ class CloudEntry(Entry):
     push_rest_url: HttpsUrl = Field(
         default=PUSH_REST_URL, description="Push REST: takes the pushes."
     )
+    plm_url: HttpsUrl | None = Field(
+        default=None, description="Prime License Manager, for release 11.5 (LIC-01)."
+    )
+    cssm_url: HttpsUrl | None = Field(
+        default=None, description="Smart Software Manager, for release 12.0 and later (LIC-02)."
+    )
+    satellite_url: HttpsUrl | None = Field(
+        default=None, description="A satellite of the Smart Software Manager."
+    )
     alarm_upload_url: HttpsUrl | None = Field(
         default=None,
         description="Where the management agent sends alarms; without it, nowhere (OP-51).",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from callctl.model.alarm_settings import NOBODY_TOLD, AlarmSettings
+from callctl.model.certificate_files import NO_FILES, CertificateFiles
 from callctl.model.cloud import CloudSettings
 from callctl.model.deployment import ALONE, Deployment
 from callctl.model.device import Device
@@ -36,6 +38,8 @@ class Cluster:
     devices: dict[str, Device]
     service_parameters: ServiceParameters = field(default_factory=ServiceParameters)
     cloud: CloudSettings = field(default_factory=CloudSettings)
+    certificate_files: CertificateFiles = NO_FILES
+    alarms: AlarmSettings = NOBODY_TOLD
     websocket: OriginPolicy = field(default_factory=OriginPolicy)  # of all ws and wss listeners
     unrestricted: bool = False  # export-unrestricted software: no push (GEN-07)
     deployment: Deployment = ALONE

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from pydantic import Field
 
+from callctl.model.certificate_schema import DeploymentCertificatesEntry
 from callctl.model.deployment import Deployment, DeploymentType
 from callctl.model.entry import Entry
 from callctl.model.release import ExpresswayVersion, Release
@@ -29,6 +30,9 @@ class DeploymentEntry(Entry):
     )
     expressway: ExpresswayText | None = Field(
         default=None, description="Version of Expressway, if devices come in through it (MRA)."
+    )
+    certificates: DeploymentCertificatesEntry | None = Field(
+        default=None, description="Certificates of CUCM, IM&P and Expressway-C, for the checks."
     )
     type: DeploymentType = Field(
         default=DeploymentType.ON_PREMISES,

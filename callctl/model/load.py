@@ -9,7 +9,9 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from callctl.errors import ConfigError, Finding
+from callctl.model.alarm_settings import NOBODY_TOLD, AlarmSettings
 from callctl.model.bulk import BulkReader
+from callctl.model.certificate_schema import certificate_files
 from callctl.model.cloud_draft import cloud_settings
 from callctl.model.cluster import Cluster
 from callctl.model.consistency import DeviceCheck, Mistake, Spoiled, node_mistakes
@@ -41,6 +43,8 @@ KEYED: Final = (
 SETTINGS: Final = (
     "service_parameters",
     "cloud",
+    "certificates",
+    "alarms",
     "websocket",
     "deployment",
     "jabber_client_configuration",
@@ -196,6 +200,10 @@ class _Loading:
             devices=draft.devices,
             service_parameters=parameters,
             cloud=cloud,
+            certificate_files=certificate_files(
+                file.certificates, file.deployment.certificates, directory
+            ),
+            alarms=self._alarms(file, directory),
             unrestricted=file.unrestricted,
             websocket=OriginPolicy(
                 tuple(file.websocket.origins), required=file.websocket.origin_required
@@ -217,6 +225,14 @@ class _Loading:
         self.findings.sort(key=lambda finding: finding.line or 0)
         self.findings += bulk_findings
         return cluster
+
+    def _alarms(self, file: ClusterFile, directory: Path) -> AlarmSettings:
+        try:
+            return file.alarms.record(directory)
+        except ValueError as error:  # settings of a collector that do not go together
+            mistake = Mistake(("alarms", "syslog"), str(error), "transport: tls, or no ca_file")
+            self._report(mistake)
+            return NOBODY_TOLD
 
     def _parameters(self, file: ClusterFile) -> ServiceParameters:
         values = file.service_parameters.model_dump()

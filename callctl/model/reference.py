@@ -13,6 +13,13 @@ from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from callctl.model.alarm_schema import AlarmsEntry, SyslogEntry
+from callctl.model.certificate_schema import (
+    CertificatesEntry,
+    DeploymentCertificatesEntry,
+    RootEntry,
+    SystemCertificatesEntry,
+)
 from callctl.model.cloud_schema import CloudEntry, ProxyEntry
 from callctl.model.deployment_schema import DeploymentEntry
 from callctl.model.direct_schema import ApnsEntry, DirectEntry, FcmEntry
@@ -121,8 +128,14 @@ SECTIONS: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
     ("direct", DirectEntry),
     ("apns", ApnsEntry),
     ("fcm", FcmEntry),
+    ("certificates", CertificatesEntry),
+    ("roots", RootEntry),
+    ("alarms", AlarmsEntry),
+    ("syslog", SyslogEntry),
     ("websocket", WebSocketEntry),
     ("deployment", DeploymentEntry),
+    ("deployment.certificates", DeploymentCertificatesEntry),
+    ("cucm`, `im_and_presence` and `expressway", SystemCertificatesEntry),
 )
 
 

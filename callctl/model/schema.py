@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from pydantic import AfterValidator, Field, create_model
 
+from callctl.model.alarm_schema import AlarmsEntry
+from callctl.model.certificate_schema import CertificatesEntry
 from callctl.model.cloud_schema import CloudEntry
 from callctl.model.deployment_schema import ClientConfiguration, DeploymentEntry
 from callctl.model.device import ClientType, Platform, PushWay
@@ -252,6 +254,12 @@ class ClusterFile(Entry):
         ServiceParametersEntry(), description="Where the defaults do not fit."
     )
     cloud: CloudEntry = Field(default=CloudEntry(), description="The push clouds.")
+    certificates: CertificatesEntry = Field(
+        default=CertificatesEntry(), description="Whom the cluster trusts at TLS."
+    )
+    alarms: AlarmsEntry = Field(
+        default=AlarmsEntry(), description="The log, and who is sent alarms by syslog."
+    )
     websocket: WebSocketEntry = Field(
         default=WebSocketEntry(), description="Who may connect to `ws` and `wss` listeners."
     )

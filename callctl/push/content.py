@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -61,6 +61,18 @@ class CallContent:
     video: bool = False
     active_node: ActiveNode | None = None
 
+    def limited(self) -> CallContent:
+        """The same with no more of each text than a push can hold, and as Unicode alone.
+
+        What a caller says of itself has no bounds of its own, and need not be UTF-8.
+        """
+        return replace(
+            self,
+            display_name=_limited(self.display_name, DISPLAY_NAME_MAX),
+            display_number=_limited(self.display_number, DISPLAY_NUMBER_MAX),
+            hunt_pilot_dn=_limited(self.hunt_pilot_dn, HUNT_PILOT_MAX),
+        )
+
     def plaintext(self, features: PushFeatures, sent_at_unix_ms: int | None = None) -> bytes:
         """The content as JSON, for sealing.
 
@@ -104,6 +116,10 @@ def safe_text(text: str, octets_max: int) -> str:
         return text[:octets_max].rstrip()
     raw = text.encode()
     return text if len(raw) <= octets_max else raw[:octets_max].decode(errors="ignore").rstrip()
+
+
+def _limited(text: str | None, octets_max: int) -> str | None:
+    return None if text is None else safe_text(text, octets_max)
 
 
 def _put(fields: dict[str, Any], name: str, text: str | None, octets_max: int) -> None:

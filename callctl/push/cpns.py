@@ -6,12 +6,13 @@ Source: section 12 of the catalogue; OP-09 and OP-13; invariants I5 and I6.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from callctl.push.channel import PUSH_REST, Channels, Readiness, hold_keys
 from callctl.push.events import (
     AbandonPush,
+    CallersGone,
     CpnsAction,
     CpnsEvent,
     Ignored,
@@ -19,7 +20,9 @@ from callctl.push.events import (
     PushAnswered,
     PushLost,
     PushOutcome,
+    PushSent,
     PushWithdrawn,
+    PushWritten,
     ServiceStarted,
     ServiceStopped,
     TokenChanged,
@@ -32,7 +35,8 @@ from callctl.push.job import Job, Outlet, Ring, State
 from callctl.push.kind import SECOND_PUSHES, channel_of, target_of
 from callctl.push.request import outgoing_push
 from callctl.push.rest import PushRestChannel
-from callctl.registration.push_binding import PushBinding
+from callctl.push.token_events import MachineAccountGiven
+from callctl.registration.push_binding import PushBinding, mark_of
 from sipstack.entropy import Entropy, uuid4
 from sipstack.timing import SECOND, DeadlineQueue, Instant, Timed
 
@@ -44,7 +48,7 @@ FeaturesOf: TypeAlias = Callable[[PushBinding], PushFeatures]
 RING_MEMORY_NS: Final = 60 * SECOND
 
 NEVER_READ: Final = frozenset(
-    {"connect", "tls", "deadline", "stopped", "queue full", "refused unread"}
+    {"connect", "tls", "proxy", "deadline", "stopped", "queue full", "refused unread"}
 )
 """Losses after which nobody has certainly seen the push."""
 
@@ -60,6 +64,7 @@ class CpnsSettings:
     queue_max: int = 5_000  # call pushes that wait for their turn
     message_queue_max: int = 15_000
     unix_ms_at_zero: int = 0  # wall-clock time at Instant 0: clients see how old a push is
+    next_address: bool = False  # behind a proxy: what is not answered goes once more (OP-35)
 
 
 class Cpns:
@@ -111,16 +116,29 @@ class Cpns:
                 if job is None:
                     return (Ignored("stray push answer", tracking_id),)
                 self._answered(job, event, now, out)
+            case PushWritten(tracking_id):
+                job = self._posted.get(tracking_id)
+                if job is None:
+                    return (Ignored("stray push written", tracking_id),)
+                out.append(PushSent(job.intent.intent_id))
             case PushLost(tracking_id, reason):
                 job = self._posted.get(tracking_id)
                 if job is None:
                     return (Ignored("stray push loss", tracking_id),)
-                if job.is_ring and job.ring is not None and reason in NEVER_READ:
+                if (
+                    job.is_ring
+                    and job.ring is not None
+                    and reason in NEVER_READ
+                    and not job.attempt
+                ):
                     job.ring.left -= 1
-                outcome = Outcome.EXPIRED if reason == "deadline" else Outcome.FAILED
+                waited = reason == "deadline" and not job.attempt
+                outcome = Outcome.EXPIRED if waited else Outcome.FAILED
                 self._end(job, now, out, outcome, reason)
             case PushWithdrawn(call_uuid, device_name):
                 self._withdraw((call_uuid, device_name), now, out)
+            case CallersGone():
+                self._forget_waiting(now, out)
             case TokenChanged():
                 self._outlets[PUSH_REST].channel.receive(event, now)
             case TokenFetched(channel) | TokenFetchLost(channel):
@@ -128,8 +146,14 @@ class Cpns:
                 if outlet is None:
                     return (Ignored("stray token", channel),)
                 outlet.channel.receive(event, now)
-            case ServiceStarted():
+            case MachineAccountGiven():
+                self._outlets[PUSH_REST].channel.receive(event, now)
+            case ServiceStarted() if not self.running:
                 self.running = True
+                for outlet in self._outlets.values():
+                    out += outlet.channel.start(now)
+            case ServiceStarted():
+                pass  # to be made is to be started
             case ServiceStopped():
                 self._stop(now, out)
         self._pump(now, out)
@@ -206,6 +230,8 @@ class Cpns:
         if lane.live >= (limits.queue_max if job.is_call else limits.message_queue_max):
             self._end(job, now, out, Outcome.FAILED, "queue full")
             return
+        if job.state is State.HELD:
+            self._unhold(job)
         job.enter(State.QUEUED)
         lane.push(job)
         self._deadlines.set(job, job.intent.deadline)
@@ -292,7 +318,10 @@ class Cpns:
         assert post is not None
         verdict = outlet.channel.judge(outgoing, post, answer, now)
         if not (verdict.again and job.again and now < job.intent.deadline):
-            self._end(job, now, out, verdict.outcome, verdict.reason, answer.status)
+            outcome = verdict.outcome
+            if job.attempt and outcome is Outcome.REFUSED:
+                outcome = Outcome.FAILED  # nobody knows what became of the first
+            self._end(job, now, out, outcome, verdict.reason, answer.status)
             return
         # Refused for the credential, so nobody has acted on it: it may go once more (OP-13).
         self._unpost(job)
@@ -313,12 +342,34 @@ class Cpns:
         if job.state is State.POSTED:
             assert job.post is not None
             out.append(AbandonPush(job.tracking_id, job.post.channel))
+            if self._goes_again(job, now):
+                job.again = False  # whatever comes of it: a push goes twice at most
+                job.attempt = 1
+                job.post = replace(job.post, attempt=1)
+                until = min(now + self.settings.response_timeout_ns, job.intent.deadline)
+                self._deadlines.set(job, Instant(until))
+                out.append(job.post)
+                return
             self._end(job, now, out, Outcome.FAILED, "no answer")
         elif job.state is State.QUEUED or now >= job.intent.deadline:
             self._end(job, now, out, Outcome.EXPIRED)
         else:
-            self._unhold(job)
             self._enqueue(job, now, out)
+
+    def _goes_again(self, job: Job, now: Instant) -> bool:
+        """A push through a proxy may have been stuck there: the proxy's next address, once.
+
+        Never where an answer or an error has come: that push may have been acted on (OP-35).
+        Nor where the call is over, or its device has signed out.
+        """
+        return (
+            self.settings.next_address
+            and job.again
+            and job.post is not None
+            and job.post.channel == PUSH_REST
+            and now < job.intent.deadline
+            and self._newest_binding(job.intent.device_name) is not None
+        )
 
     def _end(
         self,
@@ -330,6 +381,7 @@ class Cpns:
         status: int | None = None,
     ) -> None:
         """Give `job` its outcome and let go of it, wherever it is."""
+        outgoing = job.outgoing
         if job.lane is not None:
             job.lane.remove(job)
         elif job.state is State.HELD:
@@ -339,7 +391,10 @@ class Cpns:
         job.enter(State.ENDED)
         self._deadlines.set(job, None)
         tracking_id = job.tracking_id or None
-        out.append(PushOutcome(job.intent.intent_id, outcome, status, reason, tracking_id))
+        mark = ""
+        if outcome is Outcome.REFUSED_TOKEN and outgoing is not None:
+            mark = mark_of(outgoing.target)
+        out.append(PushOutcome(job.intent.intent_id, outcome, status, reason, tracking_id, mark))
         if job.is_ring and job.ring is not None:
             self._ring_job_ended(job, job.ring, now, out, outcome)
 
@@ -353,7 +408,6 @@ class Cpns:
         self._deadlines.set(ring, Instant(now + RING_MEMORY_NS))
         for second in tuple(ring.held):
             if ring.needs_second:
-                self._unhold(second)
                 self._enqueue(second, now, out)
             else:
                 self._drop_second(second, ring, now, out)
@@ -375,6 +429,18 @@ class Cpns:
             job.again = False  # if it has left, then this once
             if job.state is State.QUEUED:
                 self._end(job, now, out, Outcome.WITHDRAWN, "call is over")
+
+    def _forget_waiting(self, now: Instant, out: list[CpnsAction]) -> None:
+        """Nobody can say any more that a call is over: what waits must not leave (I5)."""
+        for ring in tuple(self._rings.values()):
+            for job in tuple(ring.held):
+                self._end(job, now, out, Outcome.WITHDRAWN, "CallManager is gone")
+        for job in self._posted.values():
+            job.again = False
+        for outlet in self._outlets.values():
+            for lane in (outlet.calls, outlet.messages):
+                while lane.live:
+                    self._end(lane.pop(), now, out, Outcome.WITHDRAWN, "CallManager is gone")
 
     def _stop(self, now: Instant, out: list[CpnsAction]) -> None:
         self.running = False

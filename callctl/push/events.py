@@ -7,11 +7,22 @@ from enum import Enum
 from typing import Literal, TypeAlias
 
 from callctl.push.intent import PushIntent
+from callctl.push.token_events import (
+    MachineAccountGiven,
+    MachineAccountRenewed,
+    RepairStateChanged,
+    TokenFetchFailed,
+    TokenObtained,
+    TokenStateChanged,
+)
+from callctl.serviceability.condition import Condition
 from sipstack.timing import Instant
 
 LostReason: TypeAlias = Literal[
     "connect",
     "tls",
+    "proxy",  # it cannot be reached, or opens no tunnel
+    "no other address",  # of the proxy, for a push that was not answered (PROXY-06)
     "closed",
     "bad answer",
     "deadline",
@@ -37,6 +48,20 @@ class PushLost:
 
     tracking_id: str
     reason: LostReason
+
+
+@dataclass(frozen=True, slots=True)
+class PushWritten:
+    """A posted push was written to a connection that is behind TLS (OP-21)."""
+
+    tracking_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PushSent:
+    """The push of this intent has left over TLS; an outcome follows (OP-21)."""
+
+    intent_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +98,11 @@ class TokenFetchLost:
 
 
 @dataclass(frozen=True, slots=True)
+class CallersGone:
+    """CallManager is gone: what it asked for and has not left is wanted by nobody any more."""
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceStarted:
     """The service was started by an administrator, or by the node."""
 
@@ -93,6 +123,7 @@ class PostPush:
     deadline: Instant  # if it could not be written before, report `PushLost` ("deadline")
     channel: str = "push rest"
     path: str = field(default="", repr=False)  # behind `url`; may hold the device token
+    attempt: int = 0  # 1: once more, by the next address of the proxy (OP-35)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +175,7 @@ class PushOutcome:
     status: int | None = None  # of the answer, where there was one
     reason: str = ""  # for traces and alarms
     tracking_id: str | None = None  # None if it never left
+    target_mark: str = ""  # of the device token it was for, if it left; see `mark_of`
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,13 +189,27 @@ class Ignored:
 CpnsEvent: TypeAlias = (
     PushIntent
     | PushAnswered
+    | PushWritten
     | PushLost
     | PushWithdrawn
+    | CallersGone
     | TokenChanged
     | TokenFetched
     | TokenFetchLost
+    | MachineAccountGiven
     | ServiceStarted
     | ServiceStopped
 )
-ChannelAction: TypeAlias = RenewToken | FetchToken | AbandonFetch
-CpnsAction: TypeAlias = PostPush | AbandonPush | PushOutcome | Ignored | ChannelAction
+ChannelAction: TypeAlias = (
+    RenewToken
+    | FetchToken
+    | AbandonFetch
+    | TokenObtained
+    | TokenFetchFailed
+    | TokenStateChanged
+    | RepairStateChanged
+    | MachineAccountRenewed
+    | Condition
+    | Ignored
+)
+CpnsAction: TypeAlias = PostPush | AbandonPush | PushSent | PushOutcome | ChannelAction

@@ -46,9 +46,11 @@ class RememberingCpns(Cpns):
         newest_binding: NewestBinding,
         features: FeaturesOf,
         channels: Channels | None = None,
+        entries: deque[PushEntry] | None = None,
     ) -> None:
+        """`entries`: of an earlier life, to go on with."""
         super().__init__(settings, entropy, newest_binding, features, channels)
-        self.entries: deque[PushEntry] = deque(maxlen=KEPT_MAX)
+        self.entries: deque[PushEntry] = deque(maxlen=KEPT_MAX) if entries is None else entries
         self._open: dict[str, PushEntry] = {}  # without an end yet, by intent id
 
     def receive(self, event: CpnsEvent, now: Instant) -> tuple[CpnsAction, ...]:
@@ -83,7 +85,8 @@ class RememberingCpns(Cpns):
             if isinstance(action, PostPush):
                 entry = self.posted(action.tracking_id)
                 if entry is not None:
-                    entry.posted_at, entry.tracking_id = now, action.tracking_id
+                    entry.tracking_id = action.tracking_id
+                    entry.posted_at = entry.posted_at or now
             elif isinstance(action, PushOutcome):
                 entry = self._open.pop(action.intent_id, None)
                 if entry is not None:

@@ -31,6 +31,7 @@ class Job(Timed):
 
     __slots__ = (
         "again",
+        "attempt",
         "intent",
         "lane",
         "outgoing",
@@ -53,6 +54,7 @@ class Job(Timed):
         self.outgoing: Outgoing | None = None
         self.post: PostPush | None = None
         self.again = True  # may be posted once more with a better credential
+        self.attempt = 0  # 1: it has been posted by the next address of the proxy, too
 
     @property
     def is_call(self) -> bool:

@@ -29,6 +29,7 @@ class Authenticated:
     """The request was made with this user's password."""
 
     user_id: str
+    asked_at: Instant  # when it first asked: with the request that was challenged, if there was one
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,9 @@ class Authenticator:
                 return self._challenge(status, now)
             if not self._count(credentials, now):
                 return self._challenge(status, now, stale=True)
-            return Authenticated(credentials.username)
+            # A nonce that is used for the first time was made for the request before this one.
+            first = credentials.nc is not None and int(credentials.nc, 16) == 1
+            return Authenticated(credentials.username, Instant(now - age) if first else now)
         return self._challenge(status, now)
 
     def _challenge(self, status: int, now: Instant, *, stale: bool = False) -> Challenged:

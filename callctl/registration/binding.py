@@ -44,6 +44,7 @@ class Binding:
     outbound: bool  # RFC 5626: only ever reached over its flow
     gruu: str | None  # public GRUU handed out for it, RFC 5627
     stamp: Stamp
+    asked_at: Instant  # when its phone first asked for it: before it was challenged
 
     def lives(self, now: Instant) -> bool:
         """True until the contact expires."""

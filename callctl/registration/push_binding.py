@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from typing import Final
 
 from callctl.model.device import ClientType, Platform
 from sipstack.timing import Instant
+
+MARK_HEX: Final = 16
+REFUSED_MAX: Final = 4  # marks of a device that are kept; no client has more than two tokens
 
 Stamp = tuple[Instant, str]
 """When and at which node a record was written. The newest wins where two nodes differ (I12)."""
@@ -46,16 +51,39 @@ class PushBinding:
     managed: bool = True  # False: from RFC 8599, ends when its contact is removed
     stamp: Stamp = (Instant(0), "")  # newest wins when nodes differ
 
+    def has_target(self, mark: str) -> bool:
+        """True if one of its device tokens has this mark."""
+        tokens = (self.voip_token, self.message_token)
+        return any(token is not None and mark_of(token) == mark for token in tokens)
+
+    def without_targets(self, marks: Collection[str]) -> PushBinding | None:
+        """The same without the device tokens that have these marks; None if none is left."""
+        kept = [
+            None if token is not None and mark_of(token) in marks else token
+            for token in (self.voip_token, self.message_token)
+        ]
+        if kept == [None, None]:
+            return None
+        return replace(self, voip_token=kept[0], message_token=kept[1])
+
+
+def mark_of(device_token: str) -> str:
+    """What tells one device token from another without showing it."""
+    return sha256(device_token.encode()).hexdigest()[:MARK_HEX]
+
 
 class PushBindingTable:
     """The newest push binding of every device of the cluster, as one node knows them."""
 
-    __slots__ = ("_by_device", "_gone")
+    __slots__ = ("_by_device", "_gone", "_refused")
 
     def __init__(self) -> None:
         self._by_device: dict[str, PushBinding] = {}
         # When a device was signed out, so that what was said before cannot bring it back (I12).
         self._gone: dict[str, Stamp] = {}
+        # By device name: marks of targets that the cloud called invalid (CLOUD-06). A standard
+        # client says its token again with each REGISTER; that does not make it valid.
+        self._refused: dict[str, tuple[str, ...]] = {}
 
     def __contains__(self, device_name: str) -> bool:
         return device_name in self._by_device
@@ -77,6 +105,8 @@ class PushBindingTable:
         if gone is not None and gone >= binding.stamp:
             return False
         self._gone.pop(name, None)
+        if binding.managed:
+            self._refused.pop(name, None)  # whoever signs in knows what it gives
         self._by_device[name] = binding
         return True
 
@@ -88,6 +118,23 @@ class PushBindingTable:
         if self._gone.get(device_name, stamp) <= stamp:
             self._gone[device_name] = stamp
         return self._by_device.pop(device_name, None) is not None
+
+    def refuse(self, device_name: str, mark: str) -> None:
+        """The cloud has called the target with this mark invalid (CLOUD-06)."""
+        others = [it for it in self.refused_of(device_name) if it != mark]
+        self._refused[device_name] = (*others, mark)[-REFUSED_MAX:]
+
+    def refused_of(self, device_name: str) -> tuple[str, ...]:
+        """The marks of a device's invalid targets, as far as they are remembered."""
+        return self._refused.get(device_name, ())
+
+    def is_stopped(self, device_name: str) -> bool:
+        """True if nothing can be pushed to the device since its target was refused (REG-06)."""
+        return device_name in self._refused and device_name not in self._by_device
+
+    def refusals(self) -> tuple[tuple[str, str], ...]:
+        """Devices and marks of their invalid targets: for a node that was away."""
+        return tuple((name, mark) for name, marks in self._refused.items() for mark in marks)
 
     def stamp_of(self, device_name: str) -> Stamp | None:
         """When a device last signed in or out; None if neither is known."""

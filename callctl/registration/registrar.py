@@ -94,8 +94,17 @@ class Registrar:
             for listener in each.listeners
         )
 
-    def register(self, request: Request, user_id: str | None, flow: Flow, now: Instant) -> Outcome:
+    def register(
+        self,
+        request: Request,
+        user_id: str | None,
+        flow: Flow,
+        now: Instant,
+        asked_at: Instant,
+    ) -> Outcome:
         """Judge one REGISTER of `user_id`; None where the cluster does not authenticate.
+
+        `asked_at`: when its sender first asked, before it was challenged.
 
         Raises: SipSyntaxError if a header it needs cannot be read.
         """
@@ -143,7 +152,7 @@ class Registrar:
                 if wish.push is not None or not self._managed(wish.device):
                     push_removed = wish.device.name
                 continue
-            binding = self._binding(request, wish, key, old, dn, flow, stamp, now)
+            binding = self._binding(request, wish, key, old, dn, flow, stamp, now, asked_at)
             if self._leads_here(binding, wish.contact.uri):
                 return Refused(403, why="contact is a node of the cluster itself")
             wanted[key] = binding
@@ -256,6 +265,7 @@ class Registrar:
         flow: Flow,
         stamp: Stamp,
         now: Instant,
+        asked_at: Instant,
     ) -> Binding:
         contact, instance = wish.contact, wish.instance
         outbound = False
@@ -289,6 +299,7 @@ class Registrar:
             gruu=gruu,
             # Later than what it replaces, also if the clock of another node was ahead of ours.
             stamp=stamp_after(None if old is None else old.stamp, *stamp),
+            asked_at=asked_at,
         )
 
     def _leads_here(self, binding: Binding, contact: Uri) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
@@ -62,6 +62,8 @@ class BadProxy:
     tunnels: int = 0
     nonces: int = 0
     counts: set[tuple[str, str]] = field(default_factory=set)  # nonce and its count, once each
+    deaf: bool = False  # what clients put into its tunnels from now on never arrives
+    mute: bool = False  # what comes back to them never arrives
 
     async def take(self, stream: ByteStream) -> None:
         self.connections += 1
@@ -150,16 +152,23 @@ class BadProxy:
         far = await anyio.connect_tcp(self.leads_to.get(host, host.strip("[]")), int(port))
         await stream.send(OPENED)
         async with far, anyio.create_task_group() as tasks:
-            tasks.start_soon(_carry, stream, far, tasks)
-            tasks.start_soon(_carry, far, stream, tasks)
+            tasks.start_soon(self._carry, stream, far, tasks, lambda: self.deaf)
+            tasks.start_soon(self._carry, far, stream, tasks, lambda: self.mute)
 
-
-async def _carry(source: ByteStream, sink: ByteStream, tasks: anyio.abc.TaskGroup) -> None:
-    try:
-        while True:
-            await sink.send(await source.receive(CHUNK))
-    except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
-        tasks.cancel_scope.cancel()
+    async def _carry(
+        self,
+        source: ByteStream,
+        sink: ByteStream,
+        tasks: anyio.abc.TaskGroup,
+        swallows: Callable[[], bool],
+    ) -> None:
+        try:
+            while True:
+                octets = await source.receive(CHUNK)
+                if not swallows():
+                    await sink.send(octets)
+        except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
+            tasks.cancel_scope.cancel()
 
 
 @asynccontextmanager

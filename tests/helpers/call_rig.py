@@ -80,6 +80,7 @@ def binding_of(device: Device, dn: str, *, port: int = 40000, node: str = "ucm1"
         outbound=False,
         gruu=None,
         stamp=(Instant(0), "ucm1"),
+        asked_at=Instant(0),
     )
 
 

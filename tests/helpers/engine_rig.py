@@ -22,7 +22,8 @@ from callctl.model.cluster import Cluster
 from callctl.model.device import Device
 from callctl.push.events import Outcome, PushOutcome
 from callctl.push.intent import PushIntent
-from callctl.registration.push_binding import PushBinding
+from callctl.push.kind import Channel, target_of
+from callctl.registration.push_binding import PushBinding, mark_of
 from sipstack.digest.compute import ha1, response_of
 from sipstack.message.message import Request, Response
 from sipstack.message.parser import parse_message
@@ -133,8 +134,11 @@ class EngineRig:
 
     def outcome(self, intent: PushIntent, outcome: Outcome) -> None:
         """The push service tells a node how a push ended; all nodes hear, one cares."""
+        token = target_of(Channel.VOIP, intent.binding)
+        mark = mark_of(token) if token and outcome is Outcome.REFUSED_TOKEN else ""
+        ended = PushOutcome(intent.intent_id, outcome, target_mark=mark)
         for name, engine in tuple(self.engines.items()):
-            self.perform(name, engine.receive(PushOutcome(intent.intent_id, outcome), self.now))
+            self.perform(name, engine.receive(ended, self.now))
 
     def counts(self) -> dict[str, int]:
         """What is alive in all nodes, streams not counted."""

@@ -41,13 +41,19 @@ class RealProxy:
 
 @asynccontextmanager
 async def squid(
-    authority: CertificateAuthority | None = None, *, digest: bool = True
+    authority: CertificateAuthority | None = None,
+    *,
+    digest: bool = True,
+    names: tuple[str, ...] = (),
 ) -> AsyncGenerator[RealProxy]:
-    """Squid that asks for Digest (MD5), or for Basic; with an authority it is an https proxy."""
+    """Squid that asks for Digest (MD5), or for Basic; with an authority it is an https proxy.
+
+    `names`: what else it is called, for its certificate.
+    """
     port = free_port(HOST)
     with _place() as place:
         lines = [
-            *_squid_port(port, authority, place),
+            *_squid_port(port, authority, names, place),
             *(_squid_digest(place) if digest else _squid_basic(place)),
             "acl known proxy_auth REQUIRED",
             "acl tunnel method CONNECT",
@@ -101,10 +107,12 @@ def _place() -> Iterator[Path]:
         shutil.rmtree(place)
 
 
-def _squid_port(port: int, authority: CertificateAuthority | None, place: Path) -> list[str]:
+def _squid_port(
+    port: int, authority: CertificateAuthority | None, names: tuple[str, ...], place: Path
+) -> list[str]:
     if authority is None:
         return [f"http_port {HOST}:{port}"]
-    certificate, key = authority.issue()
+    certificate, key = authority.issue(names)
     (place / "certificate.pem").write_bytes(certificate)
     (place / "key.pem").write_bytes(key)
     return [f"https_port {HOST}:{port} tls-cert={place}/certificate.pem tls-key={place}/key.pem"]

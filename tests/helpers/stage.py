@@ -9,7 +9,8 @@ from __future__ import annotations
 import gc
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import anyio
@@ -19,12 +20,15 @@ from callctl.call.story import CallRecord
 from callctl.cloud.record import PushRecord
 from callctl.io.agent_shell import AgentShell
 from callctl.io.cluster_shell import ClusterShell
+from callctl.io.egress import Resolve
 from callctl.io.lab import has_flow
 from callctl.io.parties import Parties
 from callctl.io.phone_setup import Manner
 from callctl.io.phone_shell import PhoneShell
 from callctl.io.ports import moved_where_free
 from callctl.model.build import PUSH_ON, desk_phone, make_cluster, make_node
+from callctl.model.certificate_files import CertificateFiles
+from callctl.model.cloud import CloudSettings
 from callctl.model.device import Device
 from callctl.model.line import Line
 from callctl.model.service_parameter import ServiceParameters
@@ -283,6 +287,15 @@ class Stage:
         return phone
 
 
+async def in_service(shell: ClusterShell) -> None:
+    """Wait until each node reaches its push service, which the end of onboarding restarts."""
+
+    def all_in_service() -> bool:
+        return all(node.engine.membership.in_service(node.name) for node in shell.nodes)
+
+    await eventually(all_in_service)
+
+
 def raw(record: PushRecord) -> Any:  # noqa: ANN401
     """The request of a record."""
     assert record.raw is not None
@@ -349,11 +362,18 @@ async def staged(
     release: str = "15",
     nodes: int = 1,
     parameters: ServiceParameters = SCALED,
+    cloud: CloudSettings = PUSH_ON,
+    tomcat_trust: Sequence[Path] = (),
+    resolve: Resolve | None = None,
+    later: Sequence[Device] = (),
+    pushes: bool = True,
     **more: Any,  # noqa: ANN401
 ) -> AsyncIterator[Stage]:
     """A stage, the cast on it, and everything at rest at its end.
 
     Phones are in the CM group ucm1, ucm2, ...; desk phones and the caller at the last node alone.
+    `tomcat_trust`: certificates that the administrator has uploaded. `resolve`: as for `Egress`.
+    `later`: devices whose phones come during the play. `pushes`: some have left at its end.
     `more`: what else `make_cluster` takes, such as hunt pilots and trunks.
     """
     names = [f"ucm{number}" for number in range(1, nodes + 1)]
@@ -371,18 +391,21 @@ async def staged(
             *sleepers,
             *watched,
             *desks,
+            *later,
         ],
         lines=[Line(CALLER_DN, CALLER_NAME), *lines],
         release=release,
-        cloud=PUSH_ON,
+        cloud=cloud,
         parameters=parameters,
         **more,
     )
-    shell = ClusterShell(moved_where_free(cluster, range(0, 5_000, 100))[0])
+    cluster = replace(cluster, certificate_files=CertificateFiles(tomcat_trust=tuple(tomcat_trust)))
+    shell = ClusterShell(moved_where_free(cluster, range(0, 5_000, 100))[0], resolve=resolve)
     parties = Parties(shell)
     async with anyio.create_task_group() as tasks:
         await tasks.start(shell.run)
         await tasks.start(parties.run)
+        await in_service(shell)
         heard: list[UserAgentEvent] = []
         caller = await parties.add_desk_phone(
             CALLER, transport=STREAM, on_event=lambda now, event: heard.append(event)
@@ -401,7 +424,8 @@ async def staged(
         await eventually(lambda: caller.agent.registered is not None)
         yield stage
         await stage.at_rest()
-        stage.assert_clouds_know_nobody()
+        if pushes:
+            stage.assert_clouds_know_nobody()
         stage.assert_apps_live()
         tasks.cancel_scope.cancel()
     del shell, parties, stage

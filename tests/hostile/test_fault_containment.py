@@ -101,7 +101,7 @@ def rests(rig: EngineRig) -> bool:
     """The fault was counted once, and after a while nothing is left of it."""
     pass_ms(rig, 400_000)
     leftover = {name: count for name, count in rig.counts().items() if count}
-    leftover.pop("ring_pushes", None)  # no push service tells this rig how they ended
+    leftover.pop("pushes", None)  # no push service tells this rig how they ended
     counted = sum(engine.ignored.get(FAULT, 0) for engine in rig.engines.values())
     assert rig.faults is not None
     return leftover == {} and [len(rig.faults), counted] == [1, 1]

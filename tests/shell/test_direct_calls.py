@@ -193,7 +193,7 @@ async def test_access_token_of_push_rest_that_was_rotated_costs_no_call() -> Non
     async with scene(IPHONE, PUSH_ON) as (shell, phone, caller):
         await is_answered(caller, "2001")
         await is_asleep(shell, phone, 2)
-        cloud_of(shell).rotate_token()
+        cloud_of(shell).cisco.ci.accounts.revoke(None)
         await is_answered(caller, "2001")
         assert len(phone.all(PhoneAnswered)) == 2
         assert [status for status, _ in statuses(logs(shell)[0])] == [200, 401, 200]

@@ -66,7 +66,7 @@ async def test_primary_and_backup_die_and_each_time_the_phone_goes_where_it_is_t
 async def test_the_push_service_of_the_primary_is_stopped_so_calls_go_by_the_backup() -> None:
     async with staged(sleepers={SLEEPER: manner()}, nodes=3) as stage:
         phone = stage.phones[SLEEPER.name]
-        stage.shell.set_cpns("ucm1", False)
+        await stage.shell.stop_cpns("ucm1")
         await out_of_service(stage, "ucm1")
         call = stage.call("4930444001", hang_up_ms=50)
         await call.answered()

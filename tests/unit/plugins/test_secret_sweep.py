@@ -55,6 +55,10 @@ def test_output(): print(PASSWORD)
 def test_process(): subprocess.run([sys.executable, "-c", "pass", PASSWORD])
 def test_admin(tmp_path): logging.error(StateDir(tmp_path).make_token(OsEntropy()))
 def test_file(tmp_path): StateDir(tmp_path).announce(Running("http://x", PASSWORD, 1))
+def test_mode(tmp_path):
+    state = StateDir(tmp_path)
+    state.make_token(OsEntropy())
+    (tmp_path / "admin.token").chmod(0o644)
 def test_metrics():
     registry = CollectorRegistry()
     Gauge("calls", "Calls.", ["caller"], registry=registry).labels("Ada Byron").set(1)
@@ -80,7 +84,7 @@ def run(suite: pytest.Pytester, tests: str) -> pytest.RunResult:
 def test_secret_or_person_that_leaks_makes_the_run_fail(suite: pytest.Pytester) -> None:
     result = run(suite, LEAKS)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.assert_outcomes(passed=14)
+    result.assert_outcomes(passed=15)
     of_root = "in the log of root"
     told = {
         "argument": "a secret of 15 characters in the log of callctl",
@@ -96,11 +100,12 @@ def test_secret_or_person_that_leaks_makes_the_run_fail(suite: pytest.Pytester) 
         "process": "a secret of 15 characters in arguments of python*",
         "admin": f"a secret of 64 characters {of_root}",
         "file": "a secret of 15 characters in the file running.json",
+        "mode": "a mode that lets others read in the file admin.token",
         "metrics": "a name (ad..., 9 characters) in metrics",
     }
     result.stdout.fnmatch_lines_random(
         [
-            "*sweep for secrets*: 14 found*",
+            "*sweep for secrets*: 15 found*",
             *(f"test_it.py::test_{test}: {what}" for test, what in told.items()),
         ]
     )
@@ -113,4 +118,4 @@ def test_what_is_for_its_owner_and_what_a_test_writes_itself_is_no_leak(
 ) -> None:
     result = run(suite, NO_LEAKS)
     assert result.ret == pytest.ExitCode.OK
-    result.stdout.fnmatch_lines(["sweep for *: nothing found (1 log lines, *1 files*"])
+    result.stdout.fnmatch_lines(["sweep for *: nothing found (1 log lines, *2 files*"])

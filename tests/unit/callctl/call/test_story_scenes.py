@@ -167,7 +167,7 @@ TOLD: Final[dict[str, tuple[str, ...]]] = {
         "not be pushed to (see Pushes). A push that fails says nothing of the subscriber: 503, "
         "and no 480.",
         "the ring push to TCT2001 was refused, here or in the cloud (see Pushes): no wait",
-        "ring push to TCT2001 by ucm3: refused: service stopped",
+        "ring push to TCT2001 by ucm3: refused: no push service",
     ),
     "hunt_sequential": (
         "Answered by SEP2002, desk phone, after 9.0 s on its live flow at ucm3: called as member "

@@ -8,8 +8,8 @@ from callctl.call.explanation import explanation
 from callctl.call.story import CallRecord
 from callctl.call.telling import story_fields
 from callctl.call.verdict import verdict
-from callctl.engine.node_core import NodeCore
 from callctl.push.history import PushEntry, RememberingCpns
+from callctl.sim.node_processes import NodeProcesses
 from callctl.sim.simulation import Simulation
 from callctl.sim.story_stage import RememberingFactory, wall
 from callctl.sim.workload import draw
@@ -21,11 +21,11 @@ class KeepingFactory(RememberingFactory):
     """Remembers its nodes, so that the calls of one that died can be told too."""
 
     def __init__(self) -> None:
-        self.cores: list[NodeCore] = []
+        self.lives: list[NodeProcesses] = []
 
-    def core(self, *args: Any, **more: Any) -> NodeCore:  # noqa: ANN401
-        made = super().core(*args, **more)
-        self.cores.append(made)
+    def processes(self, *args: Any, **more: Any) -> NodeProcesses:  # noqa: ANN401
+        made = super().processes(*args, **more)
+        self.lives.append(made)
         return made
 
 
@@ -34,10 +34,13 @@ def played(seed: int) -> list[tuple[CallRecord, list[tuple[str, PushEntry]]]]:
     factory = KeepingFactory()
     Simulation(draw(seed), factory).run()
     found = []
-    for core in factory.cores:
-        assert isinstance(core.cpns, RememberingCpns)
-        pushes = [(core.engine.name, entry) for entry in core.cpns.entries]
-        found += [(record, pushes) for record in core.engine.calls.records]
+    for life in factory.lives:
+        assert isinstance(life.cpns, RememberingCpns)
+        pushes = [
+            (life.engine.name, entry)
+            for entry in (*life.cpns.entries, *life.engine.calls.pushes.not_taken)
+        ]
+        found += [(record, pushes) for record in life.engine.calls.records]
     return found
 
 

@@ -17,6 +17,7 @@ from callctl.model.hunt_pilot import HuntPilot
 from callctl.model.line import Forwarding, Line
 from callctl.model.release import Release
 from callctl.model.service_parameter import ServiceParameters
+from callctl.push.events import PushSent
 from callctl.push.kind import PushKind
 from helpers.engine_rig import EngineRig, Sent, iphone_binding
 from sipstack.message.message import Request, Response
@@ -183,7 +184,11 @@ def test_phone_that_takes_12_9_s_to_come_is_no_error_in_any_count() -> None:
 @pytest.mark.req("CHN-08")
 def test_message_pushes_to_a_custom_region_are_counted_by_their_kind() -> None:
     def counted(rig: EngineRig) -> list[int]:
+        """Once the push service has told that all of them have left."""
+        for push in rig.pushes:
+            rig.perform("ucm1", rig.engines["ucm1"].receive(PushSent(push.intent_id), rig.now))
         values = rig.engines["ucm1"].counters.values
+        assert values["NumberOfPushReqSent"] == len(rig.pushes)
         names = ("MsgPushReqSent", "MissedCallMsgPushReqSent", "SharedCancelMsgPushReqSent")
         return [values[f"CustomRegionNumof{name}"] for name in names]
 

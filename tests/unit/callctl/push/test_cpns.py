@@ -284,6 +284,21 @@ def test_full_queue_answers_and_a_ring_that_found_it_full_never_left() -> None:
     assert second.outcome is Outcome.WITHDRAWN
 
 
+def test_second_push_that_waited_for_its_ring_push_and_finds_the_queue_full_has_failed() -> None:
+    for ends in (True, False):
+        cpns = Service(in_flight_max=1, queue_max=1).cpns
+        (post,) = posts(cpns.receive(intent(), at(0)))
+        cpns.receive(intent(PushKind.MISSED), at(1))
+        cpns.receive(intent(binding=ANDROID), at(2))  # waits: the queue is full
+        if ends:
+            ended = outcomes(cpns.receive(PushAnswered(post.tracking_id, 200), at(3)))
+        else:
+            ended = outcomes(cpns.advance(at(5_000)))
+        failed = PushOutcome(MISSED, Outcome.FAILED, None, "queue full")
+        assert failed in ended
+        assert cpns.counts()["held_second_pushes"] == 0
+
+
 def test_at_rest_nothing_is_left() -> None:
     """I13."""
     cpns = Service().cpns
