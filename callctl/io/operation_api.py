@@ -29,7 +29,7 @@ def operation_routers(shell: ClusterShell) -> Iterator[APIRouter]:
     yield metrics_router(operations.metrics)
     yield services_router(operations.services.table)
     yield node_cli_router(operations.node_cli)
-    yield OnboardingApi(access.onboarding).router
+    yield OnboardingApi(access.onboarding, support=operations.support).router
     yield certificate_router(
         access.trust,
         lambda: report(
