@@ -20,8 +20,10 @@ import anyio
 from bench.place import HOST, user
 from callctl.engine.event import DeviceSignedIn
 from callctl.io.bus import Bus
-from callctl.io.node_shell import NodeShell, PushRoute, Surroundings
+from callctl.io.node_shell import NodeShell
 from callctl.io.process import run_loop, settled_memory
+from callctl.io.push_route import PushRoute
+from callctl.io.surroundings import Surroundings
 from callctl.model.cloud import CloudSettings
 from callctl.model.cluster import Cluster
 from callctl.model.device import ClientType, Device, Platform
@@ -100,13 +102,15 @@ def push_route(options: argparse.Namespace) -> PushRoute | None:
     if options.push is None:
         return None
     tls = ssl.create_default_context(cafile=options.push_ca) if options.push == "tls" else None
-    return PushRoute(options.push_url, tls, ACCESS_TOKEN, insecure=options.push == "plain")
+    insecure = options.push == "plain"
+    return PushRoute(options.push_url, tls, access_token=ACCESS_TOKEN, insecure=insecure)
 
 
 async def serve(options: argparse.Namespace) -> None:
     cluster = cluster_of(options)
+    route = push_route(options)
     around = Surroundings(
-        cluster=cluster, key=KEY, bus=Bus(), clock=MonotonicClock(), push=push_route(options)
+        cluster=cluster, key=KEY, bus=Bus(), clock=MonotonicClock(), route=lambda node: route
     )
     node = NodeShell(NODE, around)
     async with anyio.create_task_group() as tasks:
