@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from callctl.engine.counters import Counters
 from callctl.push.call_manager_link import NO_SERVICE, SERVICE_LOST
@@ -40,16 +40,25 @@ class _Open:
     written: bool = False
 
 
+class PushWatcher(Protocol):
+    """Sees what CallManager asks of its push service, and what it hears of it."""
+
+    def push_wanted(self, intent: PushIntent, now: Instant) -> None: ...
+
+    def push_ended(self, entry: PushEntry, now: Instant) -> None: ...
+
+
 class PushesUnderWay:
     """Told of each push as it is asked for, as it leaves and as it ends; has it counted."""
 
-    __slots__ = ("_counters", "_open", "not_taken")
+    __slots__ = ("_counters", "_open", "not_taken", "watcher")
 
     def __init__(self, counters: Counters) -> None:
         self._counters = counters
         self._open: dict[str, _Open] = {}  # by intent id
         self.not_taken: deque[PushEntry] = deque(maxlen=KEPT_MAX)
         """The last pushes that no push service has told of, oldest first (CPNS-03)."""
+        self.watcher: PushWatcher | None = None
 
     def __len__(self) -> int:
         """Pushes without outcome; 0 at rest (I13)."""
@@ -58,6 +67,8 @@ class PushesUnderWay:
     def wanted(self, intent: PushIntent, now: Instant) -> None:
         """A push goes to the push service: its outcome will come."""
         self._open[intent.intent_id] = _Open(intent, now)
+        if self.watcher is not None:
+            self.watcher.push_wanted(intent, now)
 
     def sent(self, intent_id: str) -> bool:
         """It was written over a TLS session; False if it is not open, or was before."""
@@ -73,8 +84,13 @@ class PushesUnderWay:
         if push is None:
             return None
         self._count(push, outcome)
-        if outcome.reason in (NO_SERVICE, SERVICE_LOST):
-            self.not_taken.append(_entry(push, outcome, now))
+        not_taken = outcome.reason in (NO_SERVICE, SERVICE_LOST)
+        if not_taken or self.watcher is not None:
+            entry = _entry(push, outcome, now)
+            if not_taken:
+                self.not_taken.append(entry)
+            if self.watcher is not None:
+                self.watcher.push_ended(entry, now)
         return push.intent
 
     def _written(self, push: _Open) -> None:
@@ -102,6 +118,8 @@ def _entry(push: _Open, outcome: PushOutcome, now: Instant) -> PushEntry:
         push.wanted_at,
         intent.binding.subscriber_service,
         ended_at=now,
+        tracking_id=outcome.tracking_id,
         outcome=outcome.outcome,
+        status=outcome.status,
         reason=outcome.reason,
     )

@@ -7,8 +7,8 @@ own, and takes over what was saved only when its push service starts (CPNS-11, O
 from __future__ import annotations
 
 import ssl
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -88,10 +88,11 @@ class CloudAccess:
         cloud: PushCloud | None,
         state: Path | None,
         hooks: CloudHooks,
+        node_names: Sequence[str],
         resolve: Resolve | None = None,
     ) -> None:
         """`cloud`: the emulated one, which runs already; `state`: None if nothing is to be kept.
-        `resolve`: as for `Egress`.
+        `node_names`: of the nodes that run in this process; `resolve`: as for `Egress`.
 
         Raises: ConfigError, SnapshotError, OSError for what was kept, or is named in the cluster
         file, and cannot be used.
@@ -123,13 +124,14 @@ class CloudAccess:
         self.alarm_upload_url = (
             settings.alarm_upload_url if cloud is None else cloud.alarm_upload_url
         )
+        self._node_names = tuple(node_names)
         self.egress = {name: self._new_egress() for name in cluster.nodes}
         self._onboarding_egress = self._new_egress()
         # Licence managers are there before onboarding has installed a certificate.
         self._licensing_egress = self._new_egress(
             ssl.create_default_context() if cloud is None else authority.client_context()
         )
-        names = [name for name in cluster.nodes if name != publisher]
+        names = [name for name in self._node_names if name != publisher]
         messaging = cluster.deployment.im_and_presence_nodes
         directory = None if state is None else state / "nodes"
         self.accounts = MachineAccountStore(publisher, (*names, *messaging), directory)
@@ -170,6 +172,10 @@ class CloudAccess:
         """
         settings = self._cluster.cloud
         if settings.onboarding is not OnboardingWay.AUTOMATIC:
+            return
+        publisher = self._cluster.publisher.name
+        if publisher not in self._node_names:
+            self._hooks.on_news(f"not onboarded: the publisher, {publisher}, is not run here")
             return
         change = PageChange(manage_certificates=settings.manage_certificates, proxy=settings.proxy)
         if self._cloud is None:
@@ -261,7 +267,8 @@ class CloudAccess:
         return route_of(direct) if self._cloud is None else self._cloud.direct_route(direct)
 
     def _onboarding_shell(self, state: Path | None) -> OnboardingShell:
-        core = Onboarding(HomeCluster.of(self._cluster), self._entropy)
+        home = replace(HomeCluster.of(self._cluster), nodes=self._node_names)
+        core = Onboarding(home, self._entropy)
         file = None if state is None or self._cloud is not None else OnboardingFile(state)
         kept = None if file is None else file.read()
         since = None if kept is None else restore(core, kept, self._unix_ms_at_zero)

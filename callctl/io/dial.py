@@ -79,8 +79,8 @@ async def connect(place: Place) -> socket.socket:
     """A TCP connection. Raises: OSError, TimeoutError"""
     address, port = place
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    # The protocol is named so that the loop turns Nagle off: it would hold back the second half of a
-    # request until the first is acknowledged, 40 ms later.
+    # The protocol is named so that the loop turns Nagle off: it would hold back the second half of
+    # a request until the first is acknowledged, 40 ms later.
     plain = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         plain.setblocking(False)

@@ -80,7 +80,7 @@ async def serve(
     listener = socket.create_server(
         (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET
     )
-    # Connections inherit it. With Nagle's rule on, an answer written in two pieces takes 40 ms more.
+    # Connections inherit it. With Nagle's rule an answer written in two pieces takes 40 ms more.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     with contextlib.closing(listener):
         config = uvicorn.Config(

@@ -28,6 +28,8 @@ from callctl.io.surroundings import Surroundings
 from callctl.push.call_manager_link import CloseLink, LinkEvent, LinkState, OpenLink, WriteLink
 from callctl.push.features import PushFeatures
 from callctl.push.history import KEPT_MAX, PushEntry
+from callctl.push.intent import PushIntent
+from callctl.push.trace_lines import call_manager_heard, call_manager_wants
 from callctl.registration.push_binding import PushBinding
 from callctl.serviceability.condition import ConditionEntered, ConditionLeft
 from sipstack.io.endpoint import Listener, SipEndpoint
@@ -71,6 +73,7 @@ class NodeShell:
             incarnation=incarnation,
             observer=None if tap is None else tap.observer(name),
         )
+        self.engine.calls.pushes.watcher = self
         self.core = NodeCore(self.engine)
         self._pump = Pump(self.core, self._clock, self._carry_out)
         self._endpoint = SipEndpoint(
@@ -201,6 +204,16 @@ class NodeShell:
             await cpns.run(task_status=task_status)
         finally:
             ended.set()
+
+    # What CallManager writes into its traces of pushes.
+
+    def push_wanted(self, intent: PushIntent, now: Instant) -> None:
+        """A push is asked of the push service."""
+        self._around.trace(call_manager_wants(self.name, intent, now))
+
+    def push_ended(self, entry: PushEntry, now: Instant) -> None:
+        """A push has its outcome."""
+        self._around.trace(call_manager_heard(self.name, entry, now))
 
     def _link_told(self, event: LinkEvent) -> None:
         self._pump.feed(event)

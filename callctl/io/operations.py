@@ -45,9 +45,17 @@ from callctl.serviceability.agent_event import (
 )
 from callctl.serviceability.alarms import AlarmBoard, NodeStarted
 from callctl.serviceability.management_agent import ManagementAgent
-from callctl.serviceability.service_event import NodeDown, NodeUp, RestartIsDue, Wish
+from callctl.serviceability.service_event import (
+    NodeDown,
+    NodeUp,
+    RestartIsDue,
+    ServiceDown,
+    ServiceWanted,
+    Wish,
+)
 from callctl.serviceability.service_table import ServiceTable
 from callctl.serviceability.services import (
+    CALL_MANAGER,
     CMAS,
     CPNS,
     XCP_CONFIG_MANAGER,
@@ -106,7 +114,7 @@ class Operations:
 
         Raises: as `CloudAccess`; ValueError for a file of the management agent that is broken.
         """
-        self._shell, self._cloud, self._log = shell, cloud, log
+        self._shell, self._nodes, self._cloud, self._log = shell, nodes, cloud, log
         cluster, clock = shell.cluster, shell.clock
         self._cluster, self._clock = cluster, clock
         self._publisher = cluster.publisher.name
@@ -124,13 +132,22 @@ class Operations:
         )
         ci, fos = authorities
         self.access = CloudAccess(
-            cluster, clock, shell.entropy, ci, fos, cloud, state, hooks, resolve
+            cluster,
+            clock,
+            shell.entropy,
+            ci,
+            fos,
+            cloud,
+            state,
+            hooks,
+            shell.node_names,
+            resolve,
         )
         self.accounts = self.access.accounts
         self.accounts.on_token_set = self._token_set
         self.services = ServiceDesk(
             ServiceTable(
-                tuple(_servers(cluster)),
+                tuple(_servers(cluster, shell.node_names)),
                 cluster.release,
                 forbidden=UNRESTRICTED if cluster.unrestricted else "",
             ),
@@ -138,8 +155,8 @@ class Operations:
             ServiceWorker(
                 ServiceHooks(
                     shell.running_node,
-                    nodes.start,
-                    nodes.stop,
+                    self._start_node,
+                    self._stop_node,
                     self._management_agent,
                     self.access.service_starts,
                     self._publisher,
@@ -224,6 +241,18 @@ class Operations:
         agent = self.agent.agent
         return Support(agent.cluster_id, agent.support_token)
 
+    async def _start_node(self, name: str) -> None:
+        """CallManager is started, and its push service comes with it."""
+        await self._nodes.start(name)
+        if not self.services.table.runs(name, CPNS):
+            self.services.feed(ServiceWanted(Wish.START, name, CPNS))
+
+    async def _stop_node(self, name: str) -> None:
+        """CallManager is stopped, and its push service goes with it: here they are one process."""
+        await self._nodes.stop(name)
+        if self.services.table.runs(name, CPNS):
+            self.services.feed(ServiceDown(name, CPNS, f"{CALL_MANAGER} is stopped"))
+
     # Told by the parts.
 
     def _news(self, text: str) -> None:
@@ -278,7 +307,7 @@ class Operations:
 
     def _ways(self) -> Mapping[str, NodeWay | None]:
         ways: dict[str, NodeWay | None] = {}
-        for name in self._cluster.nodes:
+        for name in self._shell.node_names:
             node = self._shell.running_node(name)
             if node is None:
                 ways[name] = None
@@ -298,6 +327,10 @@ class Operations:
         return {node.name: node.cpns.token_status for node in self._shell.nodes}
 
     async def _try_token(self, name: str) -> int:
+        if name not in self._cluster.nodes:
+            # An IM and Presence server has nothing here that asks for tokens. What it holds is
+            # what the publisher holds: the step before has seen to that.
+            name = self._publisher
         node = self._shell.running_node(name)
         return 0 if node is None else await node.cpns.token_tried()
 
@@ -357,8 +390,8 @@ class Operations:
         return lambda record: self.trace(cloud_got(source, record))
 
 
-def _servers(cluster: Cluster) -> Iterable[Server]:
-    for node in cluster.nodes.values():
+def _servers(cluster: Cluster, node_names: Sequence[str]) -> Iterable[Server]:
+    for node in (cluster.nodes[name] for name in node_names):
         yield Server(node.name, publisher=node.publisher)
     for name in cluster.deployment.im_and_presence_nodes:
         yield Server(name, NodeKind.IM_AND_PRESENCE)

@@ -11,6 +11,7 @@ import anyio
 from callctl.cloud.fault_orders import PUSH_REST, FaultOrder
 from callctl.cloud.faults import fingerprint_of
 from callctl.io.emulators import PushCloud
+from callctl.io.lab import has_flow
 from callctl.model.service_parameter import ServiceParameters
 from callctl.phone.event import CallAnswered, CallEnded
 from callctl.push.history import PushEntry
@@ -68,13 +69,25 @@ async def heard(placed: Placed, within_s: float = 20.0) -> Heard:
 
 
 async def talk(stage: Stage, dn: str, within_s: float = 20.0) -> Heard:
-    """Call, hang up if somebody answers."""
+    """Call; if somebody answers hang up, and wait until the phones of the cast sleep again."""
     placed = stage.call(dn)
     answer = await heard(placed, within_s)
     if answer.status == 200:
         placed.hang_up()
         await placed.until(CallEnded)
+        await asleep(stage)
     return answer
+
+
+async def asleep(stage: Stage) -> None:
+    """Wait until no phone that was put away has a connection left."""
+
+    def all_asleep() -> bool:
+        away = [name for name, phone in stage.phones.items() if phone.shell.state != "foreground"]
+        states = {stage.phones[name].shell.state for name in away}
+        return states <= {"suspended"} and not any(has_flow(stage.shell, name) for name in away)
+
+    await eventually(all_asleep)
 
 
 def cloud_of(stage: Stage) -> PushCloud:

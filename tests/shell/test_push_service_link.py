@@ -249,6 +249,19 @@ async def test_service_that_is_stopped_tells_what_became_of_10_000_pushes(port: 
         assert {it.reason for it in manager.outcomes} == {"service stopped"}
 
 
+async def test_server_that_ends_lets_what_was_written_leave_first(port: int) -> None:
+    server = LinkServer(HOST, port, lambda event: None)
+    await server.start()
+    reader, writer = await asyncio.open_connection(HOST, port)
+    await eventually(lambda: bool(server._peers))
+    (number,) = server._peers
+    server.write(WritePeer(number, bytes(16 << 20)))  # far more than sockets hold
+    reading = asyncio.create_task(reader.read())
+    await server.aclose()
+    assert len(await reading) == 16 << 20
+    writer.close()
+
+
 @pytest.mark.req("CPNS-13")
 async def test_peer_that_takes_the_connection_and_is_silent_is_no_service(
     port: int, monkeypatch: pytest.MonkeyPatch
