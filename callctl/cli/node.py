@@ -21,7 +21,17 @@ def list_(*, where: Where = HERE) -> int:
         print_json(nodes)
     else:
         print_table(
-            ("NODE", "STATE", "CPNS", "LISTENERS", "SEES", "PENDING", "CONNECTIONS", "STARTS"),
+            (
+                "NODE",
+                "STATE",
+                "CPNS",
+                "LISTENERS",
+                "SEES",
+                "PENDING",
+                "CONNECTIONS",
+                "STARTS",
+                "RESTART DUE",
+            ),
             [
                 (
                     node["name"],
@@ -32,6 +42,7 @@ def list_(*, where: Where = HERE) -> int:
                     node["pending"],
                     node["connections"],
                     node["incarnation"],
+                    ", ".join(node["restarts_due"]),
                 )
                 for node in nodes
             ],

@@ -230,6 +230,10 @@ class Engine:
         """
         return self._context.push_bindings.get(device_name) if self._context.push_on else None
 
+    def stored_push_binding(self, device_name: str) -> PushBinding | None:
+        """The same, whether pushes may leave or not."""
+        return self._context.push_bindings.get(device_name)
+
     def features(self, binding: PushBinding) -> PushFeatures:
         """What may be in a push to the device of `binding`."""
         return self._context.features(binding)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from pydantic import BaseModel, Field
 
@@ -20,7 +20,9 @@ from callctl.push.kind import target_of
 from callctl.registration.binding import Binding
 from sipstack.timing import SECOND, Instant
 
-PushState: TypeAlias = Literal["ready", "no target", "not offered", "none"]
+INSECURE_TLS: Final = "cloud.insecure_skip_tls_verification"
+
+PushState: TypeAlias = Literal["ready", "no target", "not offered", "none", "off"]
 
 
 class HealthView(BaseModel):
@@ -35,6 +37,9 @@ class HealthView(BaseModel):
     nodes_up: int
     nodes: int
     uptime_s: float
+    onboarding: str = Field(description="Status of the onboarding page.")
+    pushes: bool = Field(description="Pushes may leave the cluster (GEN-02).")
+    insecure: list[str] = Field(description="Options in force that give up security, by name.")
 
 
 class TrunkView(BaseModel):
@@ -61,6 +66,7 @@ class NodeView(BaseModel):
     trunks: list[TrunkView] = Field(description="Destinations of trunks, as this node finds them.")
     counters: dict[str, int] = Field(description="Since its start; names as in Unified CM.")
     ignored: dict[str, int] = Field(description="What had no effect, by reason.")
+    restarts_due: list[str] = Field(description="Services that a change waits for (SVC-04).")
 
 
 class RegistrationView(BaseModel):
@@ -88,7 +94,8 @@ class DeviceView(BaseModel):
     registrations: int
     push: PushState = Field(
         description="ready: a call push can be sent; no target: signed in, without a token for it; "
-        "not offered: the release sends none to such a device (`callctl capability` says why)."
+        "not offered: the release sends none to such a device (`callctl capability` says why); "
+        "off: no push may leave the cluster now."
     )
     phone: str | None = Field(description="State of its simulated phone, if this process has one.")
 
@@ -227,7 +234,12 @@ class Views:
             connections=node.counts()["connections"] if node is not None else 0,
             trunks=_trunks(node) if node is not None else [],
             counters=dict(node.engine.counters.values) if node is not None else {},
-            ignored=dict(node.engine.ignored) if node is not None else {},
+            ignored=_ignored(node) if node is not None else {},
+            restarts_due=[
+                f"{entry.service.name}: {due.reason}"
+                for entry, due in shell.operations.services.table.dues()
+                if entry.node == name
+            ],
         )
 
     def registration(self, binding: Binding, now: Instant) -> RegistrationView:
@@ -309,6 +321,7 @@ class Views:
     def health(self, version: str) -> HealthView:
         """The cluster."""
         shell = self._shell
+        access = shell.operations.access
         up, all_ = len(shell.nodes), len(shell.node_names)
         return HealthView(
             status="ok" if up == all_ else "degraded" if up else "down",
@@ -318,6 +331,9 @@ class Views:
             nodes_up=up,
             nodes=all_,
             uptime_s=round((shell.clock() - shell.started_at) / SECOND, 1),
+            onboarding=access.onboarding.onboarding.status,
+            pushes=access.pushes,
+            insecure=[INSECURE_TLS] if access.trust.insecure else [],
         )
 
 
@@ -333,15 +349,22 @@ def _trunks(node: NodeShell) -> list[TrunkView]:
     ]
 
 
+def _ignored(node: NodeShell) -> dict[str, int]:
+    """By the engine and by the push service beside it."""
+    return {**node.engine.ignored, **{f"push: {why}": n for why, n in node.cpns.ignored.items()}}
+
+
 def _pending(node: NodeShell) -> int:
     return sum(call.record.status is None for call in node.engine.calls.calls)
 
 
 def push_state(engine: Engine, device_name: str) -> PushState:
     """Whether a call push can be sent to a device, and if not, what is missing."""
-    binding = engine.push_binding(device_name)
+    binding = engine.stored_push_binding(device_name)
     if binding is None:
         return "none"
+    if engine.push_binding(device_name) is None:
+        return "off"
     features = engine.features(binding)
     if not features.call_push:
         return "not offered"

@@ -143,7 +143,10 @@ class NodeShell:
 
     def all_pushes(self) -> tuple[PushEntry, ...]:
         """The last pushes of this node, whether its push service took them or not."""
-        return (*self.pushes, *self.engine.calls.pushes.not_taken)
+        known = {entry.intent_id for entry in self.pushes}
+        not_taken = self.engine.calls.pushes.not_taken
+        # A push whose link was lost stands in both, if the service had read it by then.
+        return (*self.pushes, *(it for it in not_taken if it.intent_id not in known))
 
     def switch_push(self, on: bool) -> None:
         """From now on pushes may leave, or none may (GEN-02, GEN-09)."""
