@@ -109,8 +109,13 @@ class Registry:
         known = table.stamp_of(push_binding.device_name)
         stamp = stamp_after(known, push_binding.stamp[0], self._context.name)
         push_binding = replace(push_binding, stamp=stamp)
+        before = table.get(push_binding.device_name)
         if self._store_push(push_binding, out):
             out.append(Publish(PushBindingStored(push_binding)))
+            if before is None:
+                # The alarm may be older than what any node remembers.
+                name = push_binding.device_name
+                out.append(ConditionLeft(INVALID_TARGET, self._context.name, name))
 
     def remove_push(self, device_name: str, now: Instant, out: Out) -> None:
         """No push reaches this device until its client signs in again."""

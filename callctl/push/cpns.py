@@ -105,8 +105,14 @@ class Cpns:
         self._rings: dict[tuple[str, str], Ring] = {}  # by call UUID and device name
         self._deadlines: DeadlineQueue[Timed] = DeadlineQueue()
 
-    def receive(self, event: CpnsEvent, now: Instant) -> tuple[CpnsAction, ...]:
-        """Take what happened."""
+    def receive(
+        self, event: CpnsEvent, now: Instant, *, more: bool = False
+    ) -> tuple[CpnsAction, ...]:
+        """Take what happened.
+
+        `more`: other events came with it, and nothing is posted before `advance` follows the last:
+        one of them may say that a call is over (I5).
+        """
         out: list[CpnsAction] = []
         match event:
             case PushIntent():
@@ -156,7 +162,8 @@ class Cpns:
                 pass  # to be made is to be started
             case ServiceStopped():
                 self._stop(now, out)
-        self._pump(now, out)
+        if not more:
+            self._pump(now, out)
         return tuple(out)
 
     def advance(self, now: Instant) -> tuple[CpnsAction, ...]:
@@ -324,6 +331,7 @@ class Cpns:
             self._end(job, now, out, outcome, verdict.reason, answer.status)
             return
         # Refused for the credential, so nobody has acted on it: it may go once more (OP-13).
+        job.refused_status = answer.status
         self._unpost(job)
         job.again = False
         if job.is_ring and job.ring is not None:
@@ -394,6 +402,7 @@ class Cpns:
         mark = ""
         if outcome is Outcome.REFUSED_TOKEN and outgoing is not None:
             mark = mark_of(outgoing.target)
+        status = job.refused_status if status is None else status
         out.append(PushOutcome(job.intent.intent_id, outcome, status, reason, tracking_id, mark))
         if job.is_ring and job.ring is not None:
             self._ring_job_ended(job, job.ring, now, out, outcome)

@@ -53,7 +53,9 @@ class RememberingCpns(Cpns):
         self.entries: deque[PushEntry] = deque(maxlen=KEPT_MAX) if entries is None else entries
         self._open: dict[str, PushEntry] = {}  # without an end yet, by intent id
 
-    def receive(self, event: CpnsEvent, now: Instant) -> tuple[CpnsAction, ...]:
+    def receive(
+        self, event: CpnsEvent, now: Instant, *, more: bool = False
+    ) -> tuple[CpnsAction, ...]:
         """Take what happened."""
         if isinstance(event, PushIntent):
             entry = PushEntry(
@@ -66,7 +68,7 @@ class RememberingCpns(Cpns):
             )
             self.entries.append(entry)
             self._open[event.intent_id] = entry
-        return self._noted(super().receive(event, now), now)
+        return self._noted(super().receive(event, now, more=more), now)
 
     def advance(self, now: Instant) -> tuple[CpnsAction, ...]:
         """Do what is due at `now`."""

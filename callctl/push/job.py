@@ -37,6 +37,7 @@ class Job(Timed):
         "outgoing",
         "outlet",
         "post",
+        "refused_status",
         "ring",
         "state",
         "tracking_id",
@@ -54,6 +55,7 @@ class Job(Timed):
         self.outgoing: Outgoing | None = None
         self.post: PostPush | None = None
         self.again = True  # may be posted once more with a better credential
+        self.refused_status: int | None = None  # of the answer that refused its credential
         self.attempt = 0  # 1: it has been posted by the next address of the proxy, too
 
     @property

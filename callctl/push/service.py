@@ -157,6 +157,8 @@ class CpnsService:
             if peer == self._caller:
                 self._caller = None
                 out += self._from_cpns(self.cpns.receive(CallersGone(), now))
+        # A service that hung finds on the wire what it shall push, and behind it what it shall not.
+        out += self._from_cpns(self.cpns.advance(now))
         return tuple(out)
 
     def _frame(self, peer: int, frame: Frame, now: Instant, out: list[ServiceAction]) -> None:
@@ -171,7 +173,7 @@ class CpnsService:
             self._wanted(frame, now, out)
         elif isinstance(frame, Withdraw):
             withdrawn = PushWithdrawn(frame.call_uuid, frame.device_name)
-            out += self._from_cpns(self.cpns.receive(withdrawn, now))
+            out += self._from_cpns(self.cpns.receive(withdrawn, now, more=True))
         else:
             raise LinkError(f"{type(frame).__name__.lower()} is not for the service")
 
@@ -204,7 +206,7 @@ class CpnsService:
             push.content,
             Instant(push.deadline),
         )
-        out += self._from_cpns(self.cpns.receive(intent, now))
+        out += self._from_cpns(self.cpns.receive(intent, now, more=True))
 
     def _from_cpns(self, actions: tuple[CpnsAction, ...]) -> tuple[ServiceAction, ...]:
         out: list[ServiceAction] = []

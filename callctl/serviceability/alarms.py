@@ -21,7 +21,14 @@ from callctl.serviceability.alarm import (
     AlarmRepeated,
     state_of,
 )
-from callctl.serviceability.alarm_catalogue import CATALOGUE, AlarmDefinition, Lasting, Scope
+from callctl.serviceability.alarm_catalogue import (
+    CATALOGUE,
+    CERTIFICATES,
+    MANAGEMENT_AGENT,
+    AlarmDefinition,
+    Lasting,
+    Scope,
+)
 from callctl.serviceability.condition import Condition, ConditionEntered, ConditionLeft
 from callctl.serviceability.subject import split_subject
 from sipstack.timing import SECOND, DeadlineQueue, Instant, Timed
@@ -30,6 +37,8 @@ REPEAT_NS: Final = 3_600 * SECOND  # OP-36: at most one repeat in so long
 SUBJECTS_MAX: Final = 10_000  # conditions with a subject that are held at once
 HISTORY_MAX: Final = 2_000  # what was told
 DETAIL_MAX: Final = 200  # characters
+BESIDE_NODES: Final = frozenset({CERTIFICATES, MANAGEMENT_AGENT})
+"""Components that go on while the node they speak for starts anew: they forget nothing."""
 
 _Key: TypeAlias = tuple[str, str, str]  # alarm, node ("" where any node will do), shown subject
 
@@ -189,6 +198,7 @@ class AlarmBoard:
             held
             for held in self._held.values()
             if held.node == node
+            and held.definition.component not in BESIDE_NODES
             and held.definition.scope is Scope.NODE
             and held.definition.lasting is Lasting.CONDITION
         ]

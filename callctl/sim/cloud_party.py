@@ -1,14 +1,21 @@
-"""The push clouds in the simulated world: Push REST, APNs and FCM, and the way there and on."""
+"""The clouds in the simulated world: CI, Push REST, APNs and FCM, and the way there and on."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from random import Random
 from typing import TYPE_CHECKING, Final
 
 from callctl.cloud.apns import Apns
-from callctl.cloud.delivery import Deliver, DeliveryAction, DeviceAttached, DeviceDetached
+from callctl.cloud.ci import FORM_TYPE, TOKEN_PATH, Ci
+from callctl.cloud.delivery import (
+    Deliver,
+    DeliveryAction,
+    DeviceAttached,
+    DeviceDetached,
+    DeviceUnregistered,
+)
+from callctl.cloud.faults import Fault
 from callctl.cloud.fcm import Fcm
 from callctl.cloud.http import (
     Forward,
@@ -21,10 +28,11 @@ from callctl.cloud.http import (
 from callctl.cloud.partner import DEFAULT_PROJECT_ID, Partner
 from callctl.cloud.provider_token import ProviderTokenVerifier
 from callctl.cloud.push_rest import PUSH_PATH, PushRest, PushRestAction, PushRestSettings
+from callctl.model.machine_account import MachineAccount
 from callctl.model.push_access import SigningKey
-from callctl.push.events import PostPush, PushAnswered, PushLost
+from callctl.push.events import FetchToken, PostPush
+from callctl.sim.cloud_way import CloudWay
 from callctl.sim.entropy import SeededEntropy, Streams
-from callctl.sim.weather import CALM, Weather
 from callctl.sim.world import World
 from sipstack.timing import Instant
 
@@ -33,7 +41,16 @@ if TYPE_CHECKING:
     from callctl.sim.node_party import NodeParty
     from callctl.sim.watch import Watch
 
-ACCESS_TOKEN: Final = "simulated-access-token"
+ACCOUNT: Final = MachineAccount(
+    "6d1f6c0a-5b1e-4a57-9d43-1f0c2b7a9e10",
+    "9a41c1de-7c53-4b7e-8a11-0e5f3c2d4b68",
+    "3e7b2f90-1c64-4d2a-b5f8-6a90d1c3e527",
+    f"https://idbroker.sim.example{TOKEN_PATH}",
+    "simulated-refresh-token",
+    "https://push.sim.example",
+)
+"""What onboarding gave the cluster before the run began."""
+
 UNIX_MS_AT_ZERO: Final = 1_720_602_000_000  # 2024-07-10T09:00:00Z
 
 
@@ -44,67 +61,61 @@ def _signing_key() -> SigningKey:
 
 
 class CloudParty:
-    """Three clouds under one roof. A push that is delivered goes to `deliver` by its token."""
+    """Four clouds under one roof. A push that is delivered goes to `deliver` by its token."""
 
     __slots__ = (
-        "_exchanges",
-        "_random",
         "_receivers",
-        "_waiting",
         "_watch",
         "_world",
-        "access_token",
+        "account",
         "apns",
+        "ci",
         "fcm",
         "push_rest",
-        "reachable",
         "timer_at",
-        "weather",
+        "way",
     )
 
     def __init__(self, world: World, streams: Streams, watch: Watch) -> None:
         key = _signing_key()
         projects = {DEFAULT_PROJECT_ID: "simulated-fcm-token"}
-        self.access_token = ACCESS_TOKEN
-        settings = PushRestSettings((ACCESS_TOKEN,), key, projects, unix_ms_at_zero=UNIX_MS_AT_ZERO)
+        self.account = ACCOUNT
+        self.ci = Ci(streams.entropy("ci"))
+        self.ci.accounts.know(
+            ACCOUNT.account_id, ACCOUNT.organisation_id, ACCOUNT.refresh_token, world.now
+        )
+        settings = PushRestSettings(
+            (), key, projects, unix_ms_at_zero=UNIX_MS_AT_ZERO, access=self.ci.accounts
+        )
         self.push_rest = PushRest(settings, streams.entropy("push rest"))
         verifier = ProviderTokenVerifier({(key.team_id, key.key_id): key.private.public_key()})
         self.apns = Apns(verifier, streams.entropy("apns"), UNIX_MS_AT_ZERO)
         self.fcm = Fcm(projects, streams.entropy("fcm"))
-        self.weather: Weather = CALM  # between the nodes and Push REST; its loss is a lost answer
-        self.reachable = True
+        self.way = CloudWay(world, streams.random("cloud network"), self._arrived)
         self.timer_at: Instant | None = None
         self._world = world
         self._watch = watch
-        self._random: Random = streams.random("cloud network")
-        self._exchanges = 0
-        self._waiting: dict[int, tuple[NodeParty, int, str]] = {}  # node, its life, tracking id
         self._receivers: dict[str, Callable[[Delivery], None]] = {}  # by device token
 
     # From the nodes.
 
     def post(self, node: NodeParty, push: PostPush) -> None:
         """Carry a push to Push REST."""
-        world, random = self._world, self._random
-        tracking_id = push.tracking_id
-        if not self.reachable:
-            at = min(Instant(world.now + self.weather.delay(random)), push.deadline)
-            lost = (node.life, PushLost(tracking_id, "connect"))
-            world.plan(at, node.hear, lost)
-            return
-        self._exchanges += 1
-        exchange = self._exchanges
-        self._waiting[exchange] = (node, node.life, tracking_id)
         headers = tuple((name.lower(), value) for name, value in push.headers)
-        request = HttpRequest("POST", PUSH_PATH, headers, push.body)
-        at = Instant(world.now + self.weather.stream_delay(random))
-        world.plan(at, self._posted, (exchange, request))
+        self.way.post(node, push, HttpRequest("POST", PUSH_PATH, headers, push.body))
 
-    def abandon(self, node: NodeParty, tracking_id: str) -> None:
-        """Nobody waits for this answer any more."""
-        for exchange, (who, life, tracked) in tuple(self._waiting.items()):
-            if who is node and life == node.life and tracked == tracking_id:
-                del self._waiting[exchange]
+    def fetch(self, node: NodeParty, fetch: FetchToken) -> None:
+        """Carry a request for a token to CI."""
+        headers = (("content-type", FORM_TYPE),)
+        self.way.fetch(node, fetch, HttpRequest("POST", TOKEN_PATH, headers, fetch.body))
+
+    def suspend(self, suspended: bool) -> None:
+        """The machine account may not push any more (403), or may again."""
+        self.ci.accounts.suspend(ACCOUNT.account_id, suspended)
+
+    def revoke(self) -> None:
+        """No access token that was given out is good any more (401)."""
+        self.ci.accounts.revoke()
 
     # From the phones.
 
@@ -122,10 +133,16 @@ class CloudParty:
         for cloud in (self.apns, self.fcm):
             self._deliver(cloud.receive(DeviceDetached(token), self._world.now))
 
+    def unregister(self, partner: Partner, token: str) -> None:
+        """The app that had this token is gone: from now on the answer is 410."""
+        cloud = self.apns if partner is Partner.APNS else self.fcm
+        self._deliver(cloud.receive(DeviceUnregistered(token), self._world.now))
+
     # Time.
 
     def advance(self, now: Instant) -> None:
-        """Do what is due in any of the three."""
+        """Do what is due in any of the four."""
+        self._from_ci(self.ci.advance(now))
         self._perform(self.push_rest.advance(now))
         self._deliver(self.apns.advance(now))
         self._deliver(self.fcm.advance(now))
@@ -133,17 +150,24 @@ class CloudParty:
     def next_deadline(self) -> Instant | None:
         """When `advance` has something to do."""
         times = (
+            self.ci.next_deadline(),
             self.push_rest.next_deadline(),
             self.apns.next_deadline(),
             self.fcm.next_deadline(),
         )
         return min((at for at in times if at is not None), default=None)
 
+    def spoil(self, *faults: Fault) -> None:
+        """Faults of the partner clouds."""
+        for fault in faults:
+            self.apns.faults.add(fault)
+            self.fcm.faults.add(fault)
+
     def clear_faults(self) -> None:
         """From now on all is well."""
-        self.reachable = True
-        self.weather = CALM
-        for cloud in (self.push_rest, self.apns, self.fcm):
+        self.way.clear()
+        self.suspend(False)
+        for cloud in (self.ci, self.push_rest, self.apns, self.fcm):
             cloud.faults.clear()
 
     def counts(self) -> dict[str, int]:
@@ -155,11 +179,21 @@ class CloudParty:
 
     # Inside.
 
-    def _posted(self, what: tuple[int, HttpRequest]) -> None:
+    def _arrived(self, what: tuple[int, HttpRequest]) -> None:
         exchange, request = what
         received = RequestReceived(exchange, request)
-        self._perform(self.push_rest.receive(received, self._world.now))
+        if request.path == TOKEN_PATH:
+            self._from_ci(self.ci.receive(received, self._world.now))
+        else:
+            self._perform(self.push_rest.receive(received, self._world.now))
         self._world.watch(self)
+
+    def _from_ci(self, actions: tuple[object, ...]) -> None:
+        for action in actions:
+            if isinstance(action, SendAnswer):
+                self.way.answer(action.exchange, action.answer)
+            elif isinstance(action, Ignored):
+                self._watch.cloud(f"CI: {action.reason}")
 
     def _perform(self, actions: tuple[PushRestAction, ...]) -> None:
         for action in actions:
@@ -185,17 +219,10 @@ class CloudParty:
                 self._deliver((action,))
 
     def _answer(self, action: SendAnswer) -> None:
-        waiting = self._waiting.pop(action.exchange, None)
-        if waiting is None:
-            return
-        node, life, tracking_id = waiting
-        self._watch.answered(tracking_id, action.answer.status)
-        if self.weather.loses(self._random):
-            event: PushLost | PushAnswered = PushLost(tracking_id, "closed")
-        else:
-            event = PushAnswered(tracking_id, action.answer.status, action.answer.body)
-        at = Instant(self._world.now + self.weather.delay(self._random))
-        self._world.plan(at, node.hear, (life, event))
+        tracking_id = self.way.pushed_by(action.exchange)
+        if tracking_id is not None:
+            self._watch.answered(tracking_id, action.answer.status)
+            self.way.answer(action.exchange, action.answer)
 
     def _deliver(self, actions: tuple[DeliveryAction | object, ...]) -> None:
         for action in actions:

@@ -119,7 +119,7 @@ def play(cell: Cell) -> Verdict:
     scenario = _scenario(cell)
     simulation = Simulation(scenario, judges=lambda it: (*all_judges(it), eye))
     world, network = simulation.world, simulation.network
-    simulation.cloud.weather = CLOUD
+    simulation.cloud.way.weather = CLOUD
     call_at = Instant(CALLS_FROM_NS + 20 * SECOND)
     simulation.begin()
     simulation.plan()

@@ -7,6 +7,7 @@ from typing import TypedDict
 
 from callctl.cloud.faults import Fault
 from callctl.model.cluster import Cluster
+from callctl.sim.cloud_way import Way
 from callctl.sim.scenario import CALLS_FROM_NS, CallPlan, Trouble, TroublePlan
 from callctl.sim.weather import CALM, Weather
 from sipstack.timing import MS, SECOND
@@ -121,7 +122,7 @@ def _troubles(
             plans.append(TroublePlan(at, Trouble.CPNS_STOP, (node,)))
             plans.append(TroublePlan(back, Trouble.CPNS_START, (node,)))
         else:
-            plans.append(TroublePlan(at, Trouble.CLOUD_GONE))
+            plans.append(TroublePlan(at, Trouble.CLOUD_GONE, (Way.CONNECT.value,)))
             plans.append(TroublePlan(back, Trouble.CLOUD_BACK))
     return tuple(plan for plan in sorted(plans, key=lambda plan: plan.at) if plan.at < until)
 

@@ -30,6 +30,7 @@ class Taken:
     number: int  # CSeq
     vias: int  # 1: straight from who made it
     dialled: str  # the number in its Request-URI
+    start: str  # its first line
     finals: list[tuple[Instant, int, str]] = field(default_factory=list)  # at, status, To tag
     cancelled_at: Instant | None = None  # a CANCEL came before any final response
 
@@ -138,6 +139,7 @@ class Ledger:
                     seen.number,
                     seen.vias,
                     seen.dialled,
+                    seen.start,
                 )
                 self.taken[hop] = new
                 self.taken_by.setdefault((who.label, seen.call_id, seen.number), []).append(new)
@@ -149,8 +151,9 @@ class Ledger:
     def parent_of(self, who: Party, seen: Glance) -> Taken | None:
         """What an INVITE that somebody is about to send is a copy of.
 
-        A fork can meet again at one node: then it is the one that caused the copy, else the one
-        that still waits, of which the one from the caller itself may be released late.
+        A fork can meet again at one node: then it is the one that caused the copy, else one that
+        still waits: the one that is passed on as it came, or the one from the caller itself, which
+        may be released late.
         """
         cause = self.cause
         if cause.who is who and cause.glance is not None and cause.glance.method == "INVITE":
@@ -158,7 +161,11 @@ class Ledger:
             if taken is not None and (taken.call_id, taken.number) == (seen.call_id, seen.number):
                 return taken
         known = self.taken_by.get((who.label, seen.call_id, seen.number), [])
-        return min(known, key=lambda taken: (taken.over, taken.vias), default=None)
+        return min(
+            known,
+            key=lambda taken: (taken.over, taken.start != seen.start, taken.vias),
+            default=None,
+        )
 
     def closed(self, who: Party, flow: Flow) -> None:
         """A stream of somebody ended: the calls it carried may lose a leg."""

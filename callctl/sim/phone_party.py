@@ -24,6 +24,7 @@ from callctl.phone.phone_event import (
     SignOut,
 )
 from callctl.phone.phone_settings import PhoneSettings
+from callctl.phone.push_identity import TOKEN_OCTETS
 from callctl.phone.settings import Registrar, UserAgentSettings
 from callctl.sim.cloud_party import UNIX_MS_AT_ZERO, CloudParty
 from callctl.sim.entropy import SeededEntropy
@@ -33,6 +34,7 @@ from callctl.sim.scenario import PhonePlan
 from callctl.sim.sign_in_desk import SignInDesk
 from callctl.sim.watch import Watch
 from callctl.sim.world import World
+from sipstack.entropy import token
 from sipstack.timing import Instant
 from sipstack.transaction.events import Ignored
 from sipstack.transport.flow import CloseFlow, Send, TransportEvent
@@ -44,7 +46,7 @@ class PhoneParty(Party):
     """One phone; `told` holds what it said, with the time. Each suspension ends a life of its app:
     the system takes the sockets and all that was under way."""
 
-    __slots__ = ("_calls", "_cloud", "_desk", "_offline", "_watch", "phone", "told")
+    __slots__ = ("_calls", "_cloud", "_desk", "_entropy", "_offline", "_watch", "phone", "told")
 
     def __init__(
         self,
@@ -65,6 +67,7 @@ class PhoneParty(Party):
         self._calls: dict[int, str] = {}  # Call-IDs of what it has a leg of
         self._cloud = cloud
         self._desk = desk
+        self._entropy = entropy
         self._offline = plan.wake_ns is None
         self._watch = watch
         network.start(self.sockets)
@@ -114,6 +117,17 @@ class PhoneParty(Party):
     def renew_key(self) -> None:
         """The app takes a new key (REG-05)."""
         self._perform(self.phone.renew_key(self.world.now))
+
+    def take_new_targets(self) -> None:
+        """The system gives the app new device tokens; who pushes to the old ones is told 410."""
+        identity = self.phone.identity
+        old = identity.attachments()
+        identity.voip_token = token(self._entropy, TOKEN_OCTETS)
+        if identity.message_token is not None:
+            identity.message_token = token(self._entropy, TOKEN_OCTETS)
+        self._perform((*identity.attachments(), SignIn(identity.sign_in())))
+        for attached in old:
+            self._cloud.unregister(_partner(attached.service), attached.token)
 
     def call(self, target: str, hang_up_after_ns: int | None = None) -> None:
         """Open the app and call a number."""

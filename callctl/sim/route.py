@@ -124,7 +124,7 @@ def _played(simulation: Simulation, number: str, lost: list[str]) -> CallRecord:
     caller.call(number)
     simulation.world.run_to(Instant(CALLS_FROM_NS + LONGEST_NS))
     for node in simulation.nodes.values():
-        for record in node.core.engine.calls.records:
+        for record in node.processes.engine.calls.records:
             return record
     raise NoRoute(f"{number} is no number of this cluster, and no route pattern is for it")
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from traceback import format_exception
 from typing import Final
 
-from callctl.sim.node_party import NodeFactory
+from callctl.sim.node_factory import NodeFactory
 from callctl.sim.simulation import Result, Simulation
 from callctl.sim.watch import Violation
 from callctl.sim.workload import draw

@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Final
 
 from callctl.cloud.faults import Fault
+from callctl.cloud.machine_accounts import ACCESS_LIFETIME_S
 from callctl.model.cluster import Cluster
 from callctl.model.device import Device
 from callctl.model.trunk import TrunkDestination
@@ -78,17 +79,39 @@ class Trouble(Enum):
     HEAL = "heal"
     CPNS_STOP = "push service stop"
     CPNS_START = "push service start"
-    CLOUD_GONE = "cloud unreachable"
+    CPNS_HANG = "push service hangs"
+    CPNS_GO_ON = "push service goes on"
+    CPNS_KILL = "push service killed"
+    CLOUD_GONE = "cloud unreachable"  # and why
     CLOUD_BACK = "cloud reachable"
+    CI_GONE = "CI unreachable"  # and why
+    CI_BACK = "CI reachable"
+    FIRST_ADDRESS_GONE = "first address of the proxy unreachable"  # and why
+    FIRST_ADDRESS_BACK = "first address of the proxy reachable"
+    TOKENS_REVOKED = "access tokens revoked"
+    ACCOUNT_SUSPENDED = "machine account suspended"
+    ACCOUNT_RESUMED = "machine account resumed"
+    PROVIDERS_DOWN = "partner clouds down for a minute"
+    NEW_TARGETS = "phone takes new device tokens"
 
 
 @dataclass(frozen=True, slots=True)
 class TroublePlan:
-    """One fault at one moment. `whom`: a node, or for a cut link the two hosts."""
+    """One fault at one moment. `whom`: a node or phone, for a cut link the two hosts, for a cloud
+    that is gone the `Way`."""
 
     at: int
     what: Trouble
     whom: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CloudPlan:
+    """How the cluster and the cloud deal with each other, fault or no fault."""
+
+    token_life_s: int = ACCESS_LIFETIME_S
+    token_again_s: int = 600  # OP-14
+    proxy: bool = False  # with two addresses
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +128,8 @@ class Scenario:
     weather: Weather = CALM  # of SIP, from the first call until all is made well
     bus_weather: Weather = CALM
     cloud_weather: Weather = CALM
+    cloud: CloudPlan = CloudPlan()
+    ci_faults: tuple[Fault, ...] = ()
     push_rest_faults: tuple[Fault, ...] = ()
     partner_faults: tuple[Fault, ...] = ()  # in APNs and in FCM
     good_weather: Weather = CALM  # before and after

@@ -76,7 +76,7 @@ class SignInDesk:
         answer = self._service.sign_in(msgspec.json.encode(request), address, now)
         if answer.facts is None or not isinstance(answer.event, ClientSignedIn):
             return answer.reason
-        self._watch.eye.learn(answer.event.binding)
+        self._watch.signed_in(answer.event.binding)
         node.sign_in(answer.event.binding)
         return answer.facts
 

@@ -6,18 +6,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from callctl.engine.node_core import NodeCore
 from callctl.model.build import password_of
 from callctl.model.cluster import Cluster
 from callctl.phone.settings import AnswerPlan, Registrar, UserAgentSettings
 from callctl.sim.agent_party import AgentParty
+from callctl.sim.alarm_desk import AlarmDesk
+from callctl.sim.cloud_faults import RETRY_AFTER_S
 from callctl.sim.cloud_party import UNIX_MS_AT_ZERO, CloudParty
+from callctl.sim.cloud_trouble import befall
 from callctl.sim.entropy import Streams
 from callctl.sim.faults import SETTLE_NS
 from callctl.sim.judges import all_judges
 from callctl.sim.judges.nothing_left import left
 from callctl.sim.network import Network
-from callctl.sim.node_party import Bus, NodeFactory, NodeParty
+from callctl.sim.node_factory import NodeFactory, Onboarded
+from callctl.sim.node_party import Bus, NodeParty
+from callctl.sim.node_processes import NodeProcesses
 from callctl.sim.party import Party
 from callctl.sim.phone_party import PhoneParty
 from callctl.sim.scenario import (
@@ -76,7 +80,9 @@ class Simulation:
         self.network.weather = scenario.good_weather
         self.bus = Bus(self.world, streams.random("bus"))
         self.cloud = CloudParty(self.world, streams, self.watch)
-        self.cloud.weather = scenario.good_weather
+        self.cloud.way.weather = scenario.good_weather
+        self.cloud.ci.accounts.access_lifetime_s = scenario.cloud.token_life_s
+        self.alarms = AlarmDesk(self.world, self.watch, cluster.release)
         self.nodes: dict[str, NodeParty] = {}
         make = factory or NodeFactory()
         for name in cluster.nodes:
@@ -86,6 +92,7 @@ class Simulation:
                 self.network,
                 self.bus,
                 self.cloud,
+                self.alarms,
                 self.watch,
                 cluster,
                 self._maker(make, name),
@@ -191,16 +198,20 @@ class Simulation:
         self.network.heal()
         for node in self.nodes.values():
             node.restart()
+            if node.processes.hangs:
+                node.kill_cpns()
             node.set_cpns(True)
 
     def settle(self) -> None:
         """Let things end, for as long as they may take, and have the end judged."""
         world = self.world
-        limit = Instant(world.now + SETTLE_NS)
+        again_ns = (self.scenario.cloud.token_again_s + RETRY_AFTER_S) * SECOND
+        limit = Instant(world.now + SETTLE_NS + again_ns)
         patience = Instant(world.now + PATIENCE_NS)
         while world.now < limit:
             world.run_to(Instant(world.now + LOOK_NS))
-            if self.at_rest(stranded=world.now > patience):
+            # An alarm may last longer: until CI is asked again.
+            if self.at_rest(stranded=world.now > patience) and not self.alarms.lasting:
                 break
         self.watch.rest(self.parties)
 
@@ -225,12 +236,12 @@ class Simulation:
         scenario, cloud = self.scenario, self.cloud
         self.network.weather = scenario.weather
         self.bus.weather = scenario.bus_weather
-        cloud.weather = scenario.cloud_weather
+        cloud.way.weather = scenario.cloud_weather
+        for fault in scenario.ci_faults:
+            cloud.ci.faults.add(fault)
         for fault in scenario.push_rest_faults:
             cloud.push_rest.faults.add(fault)
-        for fault in scenario.partner_faults:
-            cloud.apns.faults.add(fault)
-            cloud.fcm.faults.add(fault)
+        cloud.spoil(*scenario.partner_faults)
 
     def _call(self, plan: CallPlan) -> None:
         world = self.world
@@ -261,14 +272,15 @@ class Simulation:
                 self.watch.ledger.nodes_lost |= hosts.issuperset(plan.whom)
             case Trouble.HEAL:
                 self.network.heal()
-            case Trouble.CPNS_STOP | Trouble.CPNS_START:
-                self.nodes[plan.whom[0]].set_cpns(plan.what is Trouble.CPNS_START)
-            case Trouble.CLOUD_GONE | Trouble.CLOUD_BACK:
-                self.cloud.reachable = plan.what is Trouble.CLOUD_BACK
+            case Trouble.NEW_TARGETS:
+                self.phones[plan.whom[0]].take_new_targets()
+            case _:
+                befall(plan, self.cloud, self.nodes, self.world.now)
 
-    def _maker(self, factory: NodeFactory, name: str) -> Callable[[int], NodeCore]:
+    def _maker(self, factory: NodeFactory, name: str) -> Callable[[int], NodeProcesses]:
         cluster, streams = self.scenario.cluster, self.streams
-        return lambda life: factory.core(cluster, name, streams, life, UNIX_MS_AT_ZERO)
+        onboarded = Onboarded(lambda: self.cloud.account, self.scenario.cloud, UNIX_MS_AT_ZERO)
+        return lambda life: factory.processes(cluster, name, streams, life, onboarded)
 
 
 def _hang_up(phone: PhoneParty) -> None:

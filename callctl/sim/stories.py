@@ -17,6 +17,7 @@ from callctl.model.line import ExternalPresentation, Forwarding, Line
 from callctl.model.trunk import RoutePattern, SipTrunk, TrunkDestination
 from callctl.phone.settings import AnswerPlan
 from callctl.phone.user_agent import UserAgent
+from callctl.sim.cloud_way import Way
 from callctl.sim.entropy import SeededEntropy
 from callctl.sim.scenario import PeerPlan
 from callctl.sim.story_stage import (
@@ -261,7 +262,7 @@ def refused() -> Played:
 @story("Cloud unreachable", "No connection to the push cloud can be made.")
 def cloud_gone() -> Played:
     stage = Stage(mobile())
-    stage.cloud.reachable = False
+    stage.cloud.way.push_rest = Way.CONNECT
     return stage.play()
 
 

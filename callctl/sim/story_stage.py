@@ -6,6 +6,7 @@ the CM group ucm1, ucm2, ucm3 and registered at ucm1 last; the caller is at ucm3
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,21 +15,25 @@ from typing import Any, Final
 from callctl.call.explanation import explanation
 from callctl.call.story import CallRecord
 from callctl.call.telling import story_fields
-from callctl.engine.node_core import NodeCore
+from callctl.engine.engine import Engine
 from callctl.model.build import android, desk_phone, iphone, make_cluster
 from callctl.model.device import Device, Platform
 from callctl.model.line import Line
 from callctl.phone.screen_record import Seen
 from callctl.phone.settings import AnswerPlan
-from callctl.push.history import PushEntry, RememberingCpns
+from callctl.push.channel import Channels
+from callctl.push.cpns import CpnsSettings
+from callctl.push.history import KEPT_MAX, PushEntry, RememberingCpns
 from callctl.sim.agent_party import AgentParty
 from callctl.sim.cloud_party import UNIX_MS_AT_ZERO
-from callctl.sim.node_party import NodeFactory
+from callctl.sim.node_factory import NodeFactory
+from callctl.sim.node_processes import MakeCpns, NodeProcesses
 from callctl.sim.phone_party import PhoneParty
 from callctl.sim.scenario import AgentPlan, PeerPlan, PhonePlan, Scenario
 from callctl.sim.simulation import Simulation
 from callctl.sim.watch import Violation
 from callctl.sim.weather import Weather
+from sipstack.entropy import Entropy
 from sipstack.timing import MS, SECOND, Instant
 
 CALL_NS: Final = 30 * SECOND
@@ -50,7 +55,17 @@ CALL_ID: Final = "b1d8c7f05a@203.0.113.1"
 class RememberingFactory(NodeFactory):
     """Nodes whose push service remembers its pushes, as those of a running cluster do."""
 
-    cpns = RememberingCpns
+    def cpns_maker(
+        self,
+        settings: CpnsSettings,
+        entropy: Entropy,
+        engine: Engine,
+        channels: Callable[[], Channels],
+    ) -> MakeCpns:
+        entries: deque[PushEntry] = deque(maxlen=KEPT_MAX)
+        return lambda: RememberingCpns(
+            settings, entropy, engine.push_binding, engine.features, channels(), entries
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +200,7 @@ class Stage:
         """Nodes die."""
         for name in nodes:
             self.nodes[name].kill(power=False)
-            for record in self.nodes[name].core.engine.calls.records:
+            for record in self.nodes[name].processes.engine.calls.records:
                 record.note_death(self.simulation.world.now)  # as a cluster does over sockets
 
     def play(
@@ -206,17 +221,20 @@ class Stage:
         if give_up_s is not None:
             self.when(give_up_s, lambda: caller.hang_up(call))
         self.run_to(80)
-        cores = {name: node.core for name, node in self.nodes.items()}  # also of those that died
+        lives = {
+            name: node.processes for name, node in self.nodes.items()
+        }  # also of those that died
         self.simulation.make_well()
         self.simulation.settle()
-        return self._played(cores)
+        return self._played(lives)
 
-    def _played(self, cores: dict[str, NodeCore]) -> Played:
-        records = [it for core in cores.values() for it in core.engine.calls.records]
+    def _played(self, lives: dict[str, NodeProcesses]) -> Played:
+        records = [it for life in lives.values() for it in life.engine.calls.records]
         pushes: list[tuple[str, PushEntry]] = []
-        for name, core in cores.items():
-            assert isinstance(core.cpns, RememberingCpns)
-            pushes += [(name, entry) for entry in core.cpns.entries]
+        for name, life in lives.items():
+            assert isinstance(life.cpns, RememberingCpns)
+            not_taken = life.engine.calls.pushes.not_taken
+            pushes += [(name, entry) for entry in (*life.cpns.entries, *not_taken)]
         [record] = records
         return Played(
             record,

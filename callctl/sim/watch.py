@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 
 from callctl.cloud.http import HttpRequest
 from callctl.push.envelope import EnvelopeError
-from callctl.push.events import PostPush
+from callctl.push.events import FetchToken, PostPush
+from callctl.registration.push_binding import PushBinding
+from callctl.serviceability.alarm import AlarmNotice, state_of
+from callctl.sim.cloud_way import CloudNews
 from callctl.sim.glance import Glance, is_message
 from callctl.sim.ledger import Ledger
 from callctl.sim.party import Party
@@ -55,6 +58,27 @@ class Judge:
     def answered(self, tracking_id: str, status: int) -> None:
         """Push REST answers a push."""
 
+    def posted(self, who: Party, push: PostPush) -> None:
+        """A node posts a push, for the first time or again: before `pushed`."""
+
+    def fetched(self, who: Party, fetch: FetchToken) -> None:
+        """A node asks CI for a token."""
+
+    def heard(self, who: Party, news: CloudNews) -> None:
+        """The push service of a node is about to hear this from a cloud."""
+
+    def abandoned(self, who: Party, what: str) -> None:
+        """A push service waits no longer: for a push by its tracking id, or a token by channel."""
+
+    def service(self, who: Party, running: bool) -> None:
+        """The push service of a node starts, or is gone."""
+
+    def signed_in(self, binding: PushBinding) -> None:
+        """A managed client gives its targets and key."""
+
+    def alarm(self, notice: AlarmNotice) -> None:
+        """The board tells an alarm."""
+
     def to_cloud(self, octets: bytes) -> None:
         """Octets leave towards a cloud, or from one cloud to the next."""
 
@@ -91,11 +115,18 @@ class Watch:
     """Hands everything on to those judges that want it. At most `violations_max` are kept."""
 
     __slots__ = (
+        "_on_abandoned",
+        "_on_alarm",
         "_on_answered",
         "_on_died",
+        "_on_fetched",
+        "_on_heard",
+        "_on_posted",
         "_on_push",
         "_on_received",
         "_on_sent",
+        "_on_service",
+        "_on_signed_in",
         "_on_to_cloud",
         "_on_told",
         "eye",
@@ -124,6 +155,17 @@ class Watch:
         self._on_push = [j.pushed for j in judges if type(j).pushed is not Judge.pushed]
         self._on_to_cloud = [j.to_cloud for j in judges if type(j).to_cloud is not Judge.to_cloud]
         self._on_answered = [j.answered for j in judges if type(j).answered is not Judge.answered]
+        self._on_posted = [j.posted for j in judges if type(j).posted is not Judge.posted]
+        self._on_fetched = [j.fetched for j in judges if type(j).fetched is not Judge.fetched]
+        self._on_heard = [j.heard for j in judges if type(j).heard is not Judge.heard]
+        self._on_abandoned = [
+            j.abandoned for j in judges if type(j).abandoned is not Judge.abandoned
+        ]
+        self._on_service = [j.service for j in judges if type(j).service is not Judge.service]
+        self._on_signed_in = [
+            j.signed_in for j in judges if type(j).signed_in is not Judge.signed_in
+        ]
+        self._on_alarm = [j.alarm for j in judges if type(j).alarm is not Judge.alarm]
         self._on_told = [j.told for j in judges if type(j).told is not Judge.told]
         self._on_died = [j.died for j in judges if type(j).died is not Judge.died]
 
@@ -183,6 +225,8 @@ class Watch:
         text = f"{seen.kind.value} to {seen.device_name} call {seen.call_uuid} {seen.active_node}"
         self.trace.entries.append((self.world.now, who.label, "push", None, text))
         self.count(f"push {seen.kind.value}")
+        for post in self._on_posted:
+            post(who, push)
         for judge in self._on_push:
             judge(who, seen)
         for scan in self._on_to_cloud:
@@ -202,6 +246,45 @@ class Watch:
         for scan in self._on_to_cloud:
             scan(request.path.encode())
             scan(request.body)
+
+    def fetched(self, who: Party, fetch: FetchToken) -> None:
+        """A node asks CI for a token."""
+        self.trace.entries.append((self.world.now, who.label, "fetch", None, fetch.channel))
+        self.count("token fetch")
+        for judge in self._on_fetched:
+            judge(who, fetch)
+        for scan in self._on_to_cloud:
+            scan(fetch.body)
+
+    def heard(self, who: Party, news: CloudNews) -> None:
+        """The push service of a node is about to hear this."""
+        for judge in self._on_heard:
+            judge(who, news)
+
+    def abandoned(self, who: Party, what: str) -> None:
+        """A push service waits no longer."""
+        for judge in self._on_abandoned:
+            judge(who, what)
+
+    def service(self, who: Party, running: bool) -> None:
+        """The push service of a node starts, or is gone."""
+        self.note(who, "push service " + ("starts" if running else "is gone"))
+        for judge in self._on_service:
+            judge(who, running)
+
+    def signed_in(self, binding: PushBinding) -> None:
+        """A managed client gives its targets and key."""
+        self.eye.learn(binding)
+        for judge in self._on_signed_in:
+            judge(binding)
+
+    def alarm(self, notice: AlarmNotice) -> None:
+        """The board tells an alarm."""
+        text = f"{notice.name} {state_of(notice)} {notice.subject}".rstrip()
+        self.trace.entries.append((self.world.now, notice.node, "alarm", None, text))
+        self.count(f"alarm {notice.name}")
+        for judge in self._on_alarm:
+            judge(notice)
 
     def died(self, who: Party) -> None:
         """Somebody forgot everything."""

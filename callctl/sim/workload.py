@@ -5,12 +5,14 @@ from __future__ import annotations
 from random import Random
 from typing import Final, TypedDict
 
+from callctl.cloud.faults import Fault
 from callctl.model.build import android, desk_phone, iphone, make_cluster
 from callctl.model.cluster import Cluster
 from callctl.model.device import ClientType, Device
 from callctl.model.line import Line
 from callctl.model.service_parameter import ServiceParameters
 from callctl.phone.settings import AnswerPlan
+from callctl.sim.cloud_faults import draw_cloud
 from callctl.sim.entropy import Streams
 from callctl.sim.faults import draw_faults
 from callctl.sim.routing import Routing, draw_routing
@@ -50,6 +52,7 @@ IPHONES: Final[tuple[IphoneTraits, ...]] = (
 )
 PHONES: Final = "phones"  # CM group and device pool
 DESKS: Final = "desks"
+FAR_DESKS: Final = "far desks"  # at another node than those
 
 
 def between(random: Random, low_ms: int, high_ms: int) -> int:
@@ -85,16 +88,38 @@ def draw(seed: int) -> Scenario:
         lines.append(line)
         agents.append(_agent(random, line.dn, f"c{number}", len(agents)))
         callers.append(agents[-1].device.name)
+    far = streams.random("far desk")
+    is_far = len(nodes) > 1 and chance(far, 40)
+    if is_far:
+        line = _line(len(lines))
+        lines.append(line)
+        agents.append(_agent(far, line.dn, "far", len(agents), FAR_DESKS))
+        callers.append(agents[-1].device.name)
     routing = draw_routing(streams.random("routing"), lines, called)
     devices = [*(plan.device for plan in phones), *(plan.device for plan in agents)]
     cluster = _cluster(random, nodes, routing, devices, release)
     if chance(random, 20):
         callers.append(random.choice(phones).device.name)
+    near_and_far = (agents[-2].device.name, agents[-1].device.name) if is_far else ()
     peers = tuple(PeerPlan(each, _answer(random)) for each in destinations_of(cluster))
     callers += [peer_name(peer.destination) for peer in peers if chance(random, 50)]
     calls = _calls(random, callers, [*(line.dn for line in lines), *routing.numbers])
+    calls += _from_everywhere(far, near_and_far, called[0], calls[-1].at)
     hosts = tuple(plan.host for plan in phones)
     faults = draw_faults(streams.random("faults"), cluster, calls, hosts)
+    managed = tuple(
+        plan.device.name for plan in phones if plan.device.client is not ClientType.STANDARD
+    )
+    cloud = draw_cloud(
+        streams.random("cloud faults"), nodes, managed, calls, faults["faults_until"]
+    )
+    faults["troubles"] = tuple(
+        sorted((*faults["troubles"], *cloud.troubles), key=lambda plan: plan.at)
+    )
+    faults["push_rest_faults"] = (*faults["push_rest_faults"], *cloud.push_rest_faults)
+    if is_far and chance(far, 40):
+        gone = Fault(status=410, reason="TargetExpired", times=1)
+        faults["push_rest_faults"] = (gone, *faults["push_rest_faults"])
     return Scenario(
         seed,
         cluster,
@@ -102,6 +127,8 @@ def draw(seed: int) -> Scenario:
         tuple(phones),
         peers,
         calls,
+        cloud=cloud.plan,
+        ci_faults=cloud.ci_faults,
         personal=tuple(
             word for line in lines for word in (line.dn, line.display_name, f"user-{line.dn}")
         ),
@@ -125,11 +152,13 @@ def _cluster(
     for name in (PHONES, DESKS):  # each with its own order, so that calls cross the cluster
         order = random.sample(nodes, len(nodes))
         groups[name] = order[: random.randint(1, len(order))] if chance(random, 30) else order
+    near = groups[DESKS][0]
+    groups[FAR_DESKS] = [*(name for name in nodes if name != near), near]
     heartbeat_ms, suspect_ms = random.choice(((500, 2000), (1500, 3200), (2000, 5000)))
     return make_cluster(
         nodes=nodes,
         cm_groups=groups,
-        device_pools={PHONES: PHONES, DESKS: DESKS},
+        device_pools={name: name for name in groups},
         lines=routing.lines,
         users=routing.users,
         devices=devices,
@@ -184,8 +213,8 @@ def _phone(random: Random, dn: str, index: int) -> PhonePlan:
     )
 
 
-def _agent(random: Random, dn: str, name: str, index: int) -> AgentPlan:
-    device = desk_phone(f"user-{dn}", dn, name=f"SEP{name.upper()}", device_pool=DESKS)
+def _agent(random: Random, dn: str, name: str, index: int, pool: str = DESKS) -> AgentPlan:
+    device = desk_phone(f"user-{dn}", dn, name=f"SEP{name.upper()}", device_pool=pool)
     transport = random.choice(("UDP", "UDP", "TCP"))
     return AgentPlan(device, f"203.0.113.{index + 1}", transport, _answer(random))
 
@@ -195,6 +224,17 @@ def _answer(random: Random) -> AnswerPlan:
     after_ns = None if chance(random, 12) else between(random, 0, 8_000)
     hang_up_after_ns = between(random, 500, 10_000) if chance(random, 50) else None
     return AnswerPlan(not chance(random, 10), after_ns, status, hang_up_after_ns)
+
+
+def _from_everywhere(
+    random: Random, callers: tuple[str, ...], target: str, after: int
+) -> tuple[CallPlan, ...]:
+    """Calls for one number by way of several nodes: each has to know what the others know."""
+    calls: list[CallPlan] = []
+    for caller in callers * 2:
+        after += between(random, 1_500, 6_000)
+        calls.append(CallPlan(after, caller, target, between(random, 1_000, 4_000)))
+    return tuple(calls)
 
 
 def _calls(random: Random, callers: list[str], numbers: list[str]) -> tuple[CallPlan, ...]:

@@ -18,7 +18,7 @@ from callctl.phone.settings import AnswerPlan
 from callctl.sim.agent_party import AgentParty
 from callctl.sim.glance import Glance
 from callctl.sim.phone_party import PhoneParty
-from callctl.sim.scenario import AgentPlan, PhonePlan, Scenario
+from callctl.sim.scenario import AgentPlan, CloudPlan, PhonePlan, Scenario
 from callctl.sim.simulation import Simulation
 from callctl.sim.weather import STILL
 from sipstack.timing import SECOND, Instant
@@ -27,6 +27,7 @@ CALL_AT = 20 * SECOND
 CALLER, CALLER_DN = "SEPCALLER", "1001"
 CALLER_LINE = Line(CALLER_DN, "Loading Dock")
 PHONE, PHONE_DN = "TCTPHONE", "2001"
+ONBOARDED = CloudPlan()
 PATIENT = AnswerPlan(after_ns=2 * SECOND)
 """Picks up two seconds after the call was shown, and waits for the caller to hang up."""
 
@@ -67,6 +68,7 @@ class Story:
         caller_line: Line = CALLER_LINE,
         lines: tuple[Line, ...] = (),
         release: str = "15",
+        cloud: CloudPlan = ONBOARDED,
         **more: Any,  # noqa: ANN401
     ) -> None:
         """`more`: what else `make_cluster` takes, such as hunt pilots and users."""
@@ -98,6 +100,7 @@ class Story:
             cloud_weather=STILL,
             faults_until=CALL_AT,
             personal=("Loading Dock",),
+            cloud=cloud,
         )
         self.simulation = Simulation(scenario)
         self.cloud = self.simulation.cloud

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+import simulation.planted_cloud_faults  # noqa: F401  (adds its own)
 from callctl.sim.runner import run
 from simulation.planted_faults import FAULTS, PlantedFault
 

@@ -57,7 +57,7 @@ def rang_at(story: Story, name: str) -> list[float]:
 
 
 def mobility(story: Story) -> dict[MobilityOutcome, int]:
-    values = story.nodes["ucm3"].core.engine.counters.values
+    values = story.nodes["ucm3"].processes.engine.counters.values
     return {it: values[it.value] for it in MobilityOutcome if values[it.value]}
 
 

@@ -15,7 +15,7 @@ DEADLINE_NS: Final = 13 * SECOND
 
 
 class PushInTime(Judge):
-    """Finds the call of a push by what caused it: the first one leaves as the INVITE comes."""
+    """Finds the call of a push by what caused it: most leave as the INVITE comes."""
 
     invariant = "I5"
     __slots__ = ("_patience_ns",)
@@ -51,17 +51,16 @@ class PushInTime(Judge):
     def _moved_on(self, who: Party) -> tuple[Hop, str] | None:
         """The call whose hunt or forwarding has come to this device: it has had no push before.
 
-        None if there are several that it may be; then it goes unjudged.
+        Or one whose push had to wait, for a token or for a service that hung. None if there are
+        several that it may be; then it goes unjudged.
         """
-        moving = [
+        waiting = [
             taken
             for taken in self.ledger.taken.values()
-            if taken.label == who.label
-            and not taken.over
-            and self._patience_ns(taken.dialled) > DEADLINE_NS
+            if taken.label == who.label and not taken.over
         ]
-        if not moving:
+        if not waiting:
             self.blame(f"{who.label} pushes for no call")
-        if len(moving) != 1:
+        if len(waiting) != 1:
             return None
-        return (moving[0].label, moving[0].branch), moving[0].call_id
+        return (waiting[0].label, waiting[0].branch), waiting[0].call_id

@@ -27,7 +27,6 @@ class SecondPush(Judge):
         "_device_of_tag",
         "_owner",
         "_posted",
-        "_rang",
         "_ringing",
         "_said",
         "_second",
@@ -39,8 +38,7 @@ class SecondPush(Judge):
         self._stays = stays
         self._ringing: dict[tuple[str, str], int] = {}  # call UUID and device: ring pushes
         self._second: dict[tuple[str, str], str] = {}
-        self._posted: dict[str, tuple[str, str]] = {}  # by tracking id
-        self._rang: dict[str, None] = {}  # tracking ids of ring pushes
+        self._posted: dict[str, None] = {}  # by tracking id
         self._owner: dict[str, Hop] = {}  # of the pushed calls, by Call-ID
         self._device_of_tag: dict[tuple[str, str], str] = {}  # Call-ID, To tag
         self._said: dict[tuple[str, str, str], int] = {}  # label, Call-ID, device: its own answer
@@ -67,26 +65,16 @@ class SecondPush(Judge):
             if device is not None:
                 self._said.setdefault((who.label, seen.call_id, device), seen.status)
 
-    def answered(self, tracking_id: str, status: int) -> None:
-        """A push that came with a stale access token went no further: it is posted again."""
-        key = self._posted.get(tracking_id)
-        if status in (401, 403) and key is not None:
-            if self._second.get(key) and tracking_id not in self._rang:
-                del self._second[key]
-            else:
-                self._ringing[key] -= 1
-
     def pushed(self, who: Party, push: SeenPush) -> None:
         """Judge the order and the number of pushes."""
-        if not push.call_uuid:
-            return
+        if not push.call_uuid or push.tracking_id in self._posted:
+            return  # the same push once more is no second one: see `PostedOnce`
+        self._posted[push.tracking_id] = None
         key = (push.call_uuid, push.device_name)
         known = self.ledger.call_of_uuid.get(push.call_uuid)
         if known is not None:
             self._owner.setdefault(known[1], known[0])
-        self._posted[push.tracking_id] = key
         if push.rings:
-            self._rang[push.tracking_id] = None
             self._ringing[key] = count = self._ringing.get(key, 0) + 1
             if count > RINGS_MAX:
                 self.blame(f"{who.label}: ring push number {count} to {push.device_name}")

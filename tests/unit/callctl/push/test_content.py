@@ -14,6 +14,7 @@ from callctl.cloud.fcm import DATA_MAX
 from callctl.cloud.translate import OuterRequest, apns_request, fcm_request
 from callctl.push.content import ActiveNode, CallContent, safe_text
 from callctl.push.envelope import EnvelopeError, open_envelope, parse_payload, seal
+from callctl.push.events import Outcome, PushAnswered
 from callctl.push.kind import PushKind
 from callctl.push.reader import ReadPush, read_push
 from callctl.registration.push_binding import PushBinding
@@ -34,6 +35,7 @@ from helpers.pushes import (
     at,
     features_in,
     intent,
+    outcomes,
     posts,
 )
 
@@ -62,6 +64,7 @@ def opened(request: dict[str, object]) -> dict[str, object]:
 
 
 @pytest.mark.req("PUSH-01", "PUSH-04", "PUSH-05", "SEC-01", "CID-01", "CALL-20", "CMG-05", "OP-10")
+@pytest.mark.req("CPNS-10")
 def test_ring_push_to_ios_names_caller_hunt_pilot_and_active_node_inside_the_seal() -> None:
     request = outer()
     assert {name: value for name, value in request.items() if name != "payload"} == {
@@ -91,6 +94,20 @@ def test_ring_push_to_ios_names_caller_hunt_pilot_and_active_node_inside_the_sea
     }
 
 
+@pytest.mark.req("CPNS-01", "GEN-11")
+@pytest.mark.parametrize("video", [False, True])
+def test_voice_and_video_calls_are_pushed_alike_and_told_apart(video: bool) -> None:
+    service = Service()
+    wanted = intent()
+    wanted = replace(wanted, content=replace(wanted.content, video=video))
+    (post,) = posts(service.cpns.receive(wanted, at(1_000)))
+    request = msgspec.json.decode(post.body)
+    assert (request["channel"], request["priority"], request["ttl"]) == ("voip", "high", 12)
+    assert (opened(request)["event"], opened(request)["video"]) == ("incoming", video)
+    (outcome,) = outcomes(service.cpns.receive(PushAnswered(post.tracking_id, 200), at(1_080)))
+    assert outcome.outcome is Outcome.ACCEPTED
+
+
 @pytest.mark.req("GEN-12", "SEC-06", "PUSH-07", "CID-06")
 @pytest.mark.parametrize("binding", [IPHONE, CHINA, IOS_12, ANDROID, KEYLESS])
 def test_outside_the_seal_there_is_no_name_no_number_and_no_hunt_pilot(
@@ -111,13 +128,13 @@ def test_outside_the_seal_there_is_no_name_no_number_and_no_hunt_pilot(
             assert base64.b64encode(personal.encode())[:-2] not in octets
 
 
-@pytest.mark.req("CMG-06", "CID-02")
+@pytest.mark.req("CMG-06", "CID-02", "CPNS-10")
 def test_before_12_5_su3_the_push_has_no_active_node_and_no_caller_not_even_empty_ones() -> None:
     content = opened(outer(release="12.5(1)SU2"))
     assert set(content) == {"v", "event", "callUUID", "huntPilotDn", "video", "sentAt"}
 
 
-@pytest.mark.req("CMG-05", "MODE-08")
+@pytest.mark.req("CMG-05", "MODE-08", "CPNS-10")
 def test_ios_12_has_one_channel_and_no_active_node() -> None:
     """OP-63."""
     request = outer(binding=IOS_12, release="12.5(1)SU3")

@@ -193,7 +193,8 @@ def test_hello_that_is_said_twice_changes_nothing() -> None:
 def test_pushes_of_a_callmanager_that_is_gone_do_not_leave() -> None:
     """I5: nobody can say any more that the call is over."""
     rig = Rig(in_flight_max=1, next_address=True)
-    rig.hear(1, HELLO, push("i1"), push("i2", call_uuid="c2"), push("i3", kind="missed"))
+    rig.hear(1, HELLO, push("i1"), push("i2", call_uuid="c2"))
+    rig.hear(1, push("i3", kind="missed"))
     assert rig.cpns.counts()["held_second_pushes"] == 1
     assert rig.service.receive(PeerGone(1), at(1)) == ()  # and nobody to tell it to
     counts = rig.cpns.counts()
