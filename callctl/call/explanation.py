@@ -95,7 +95,7 @@ def _plain(reason: str) -> str:
     try:
         answer = loads(reason)
     except ValueError:
-        return reason
+        return reason if reason.isascii() and reason.isprintable() and "<" not in reason else ""
     if not isinstance(answer, dict):
-        return reason
-    return ", ".join(str(answer[name]) for name in TELLING if name in answer) or reason
+        return ""
+    return ", ".join(str(answer[name]) for name in TELLING if name in answer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict
 from json import dumps
 from pathlib import Path
@@ -12,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from callctl.errors import ConfigError, Finding
+from callctl.io.certificate_check import certificate_mistakes, certificate_warnings
 from callctl.model.cluster import Cluster
 from callctl.model.load import read_cluster
 from callctl.push.capability.deployment_check import deployment_warnings
@@ -30,8 +32,8 @@ def check(
     """Print what is wrong with the cluster file, for people or as one JSON object.
 
     A warning is about what works and should not stay so: releases below a minimum, or such as do
-    not go together. Returns the exit code: 0 nothing wrong, 1 mistakes found (with `strict`, or
-    warnings), 2 there is no such file.
+    not go together, certificates that are missing or end soon. Returns the exit code: 0 nothing
+    wrong, 1 mistakes found (with `strict`, or warnings), 2 there is no such file.
     """
     if not file.is_file():
         Console(stderr=True).print(Text(f"callctl check: {file} is not a file"), soft_wrap=True)
@@ -41,8 +43,15 @@ def check(
     cluster = None
     try:
         read = read_cluster(file)
+        unusable = tuple(map(read.finding, certificate_mistakes(read.cluster.certificate_files)))
+        if unusable:
+            raise ConfigError(unusable)
         cluster = read.cluster
-        warnings = sorted(map(read.finding, deployment_warnings(cluster)), key=_line)
+        mistakes = (
+            *deployment_warnings(cluster),
+            *certificate_warnings(cluster.certificate_files, time.time()),
+        )
+        warnings = sorted(map(read.finding, mistakes), key=_line)
     except ConfigError as error:
         findings = error.findings
     console = Console()

@@ -10,10 +10,12 @@ from callctl.cli.errors import CommandError, Refused, Usage
 from callctl.cli.lab_file import LAB_FILE as LAB_FILE
 from callctl.cli.output import print_error
 from callctl.errors import ConfigError
-from callctl.io.cluster_shell import NotFound
+from callctl.io.certificate_check import certificate_mistakes
+from callctl.io.cluster_shell import CannotStart, NotFound
 from callctl.io.host import first_of
 from callctl.io.ports import NoFreePorts, moved, moved_where_free
 from callctl.io.process import run_loop
+from callctl.io.trust import INSECURE_WARNING
 from callctl.model.cluster import Cluster
 from callctl.model.load import read_cluster
 from callctl.push.capability.deployment_check import deployment_warnings
@@ -28,12 +30,17 @@ def load(file: Path) -> Cluster:
         raise Usage(f"{file} is not a file")
     try:
         read = read_cluster(file)
+        unusable = tuple(map(read.finding, certificate_mistakes(read.cluster.certificate_files)))
+        if unusable:
+            raise ConfigError(unusable)
     except ConfigError as error:
         count = len(error.findings)
         more = f" (and {count - 1} more: callctl check {file})" if count > 1 else ""
         raise Refused(f"{error.findings[0]}{more}") from error
     for warning in deployment_warnings(read.cluster):
         print_error(f"warning: {read.finding(warning)}")
+    if read.cluster.cloud.insecure_skip_tls_verification:
+        print_error(f"warning: {INSECURE_WARNING}")
     return read.cluster
 
 
@@ -53,10 +60,13 @@ def run_async(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
     """Run in an event loop, uvloop where it is installed; what the system refuses is one line."""
     try:
         return run_loop(main)
-    except (CommandError, NotFound, OSError, BaseExceptionGroup) as error:
+    except (CommandError, CannotStart, NotFound, OSError, BaseExceptionGroup) as error:
         known = first_of(error, CommandError)
         if known is not None:
             raise known from error
+        unfit = first_of(error, CannotStart)
+        if unfit is not None:
+            raise CommandError(str(unfit)) from error
         missing = first_of(error, NotFound)
         if missing is not None:
             raise Usage(str(missing)) from error

@@ -30,8 +30,8 @@ _KEYS: Final = {
 }
 
 
-def certificate_warnings(files: CertificateFiles, unix_s: float) -> Iterator[Mistake]:
-    """Warnings, each at the key that it is about; also for a file that cannot be used."""
+def certificate_mistakes(files: CertificateFiles) -> Iterator[Mistake]:
+    """Files that a cluster cannot start with."""
     try:
         image_roots(files, cloud_roots(files))
         bundle_signers(files)
@@ -39,6 +39,10 @@ def certificate_warnings(files: CertificateFiles, unix_s: float) -> Iterator[Mis
             read_certificates(file)
     except CertificateFileError as error:
         yield Mistake(STORE, str(error), "a file with certificates in PEM or DER")
+
+
+def certificate_warnings(files: CertificateFiles, unix_s: float) -> Iterator[Mistake]:
+    """What the checks of MRA and local push find, each at the key that it is about."""
     try:
         own = own_certificates(files)
     except CertificateFileError as error:

@@ -47,6 +47,13 @@ class NotFound(LookupError):
     """The cluster has no such node, device or call."""
 
 
+class CannotStart(RuntimeError):
+    """What was kept in the state directory, or a file of the cluster file, is no good.
+
+    The text names the file.
+    """
+
+
 class Conflict(RuntimeError):
     """It is not in a state for that."""
 
@@ -99,7 +106,8 @@ class ClusterShell:
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Run everything until cancelled; then each node leaves in order.
 
-        Raises: OSError, alone or in a group, if an address cannot be had.
+        Raises: OSError or CannotStart, alone or in a group: an address cannot be had, a file is no
+            good.
         """
         self.started_at = self.clock()
         try:
@@ -252,16 +260,19 @@ class ClusterShell:
                 PushCloudSettings(), self.clock, self.entropy, self.authority, fos
             )
             await tasks.start(self.cloud.run, name="emulated clouds")
-        operations = self._operations = Operations(
-            self,
-            NodeHooks(self._start_node, self._stop_node),
-            (self.authority, fos),
-            self.cloud,
-            self._state,
-            self._sinks,
-            self._log,
-            self._resolve,
-        )
+        try:
+            operations = self._operations = Operations(
+                self,
+                NodeHooks(self._start_node, self._stop_node),
+                (self.authority, fos),
+                self.cloud,
+                self._state,
+                self._sinks,
+                self._log,
+                self._resolve,
+            )
+        except (ValueError, OSError) as error:
+            raise CannotStart(str(error)) from error
         await operations.start(tasks)
         self._around = Surroundings(
             self.cluster,

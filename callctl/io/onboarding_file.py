@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from callctl.onboarding.snapshot import Snapshot, decode
+from callctl.onboarding.snapshot import Snapshot, SnapshotError, decode
 
 FILE: Final = "onboarding.json"
 SIZE_MAX: Final = 4 * 1024 * 1024  # octets
@@ -37,7 +37,10 @@ class OnboardingFile:
                 document = stream.read(SIZE_MAX + 1)
         except FileNotFoundError:
             return None
-        return decode(document[:SIZE_MAX])
+        try:
+            return decode(document[:SIZE_MAX])
+        except SnapshotError as error:
+            raise SnapshotError(f"{self.path}: {error}") from error
 
     def write(self, document: bytes) -> None:
         """Put it there, whole or not at all. Raises: OSError."""

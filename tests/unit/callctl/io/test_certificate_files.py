@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from callctl.certificate.cloud_roots import TABLE_H1, CloudRoots, CloudService
 from callctl.certificate.own_certificates import mra_gaps
-from callctl.io.certificate_check import certificate_warnings
+from callctl.io.certificate_check import certificate_mistakes, certificate_warnings
 from callctl.io.certificate_files import (
     CertificateFileError,
     bundle_signers,
@@ -88,9 +88,11 @@ def test_checker_names_files_that_cannot_be_used(tmp_path: Path) -> None:
         (CertificateFiles(image=(gone,)), ("certificates",)),
         (CertificateFiles(local_push=gone), ("deployment", "certificates")),
     ):
-        (warning,) = certificate_warnings(files, BORN_S)
-        assert warning.path == place
-        assert str(gone) in warning.problem
+        (found,) = (*certificate_mistakes(files), *certificate_warnings(files, BORN_S))
+        assert found.path == place
+        assert str(gone) in found.problem
+    # Without what it shall trust a cluster does not start; a check beside it just cannot be made.
+    assert list(certificate_mistakes(CertificateFiles(local_push=gone))) == []
 
 
 @pytest.mark.req("CERT-02", "CERT-03")
