@@ -20,7 +20,7 @@ setup:  ## all that the tests need: .venv, Python packages, real SIP clients
 setup-run:
 	@scripts/setup run
 
-demo: setup-run  ## three nodes, a sleeping phone, one call: the ladder and a verdict
+demo: setup-run  ## three nodes, onboarded, a sleeping phone, one call: the ladder and a verdict
 	@.venv/bin/callctl demo
 
 lab: setup-run  ## the demo cluster, left up for your own softphone, until Ctrl-C
@@ -52,6 +52,8 @@ docs: setup  ## the generated pages of docs/
 	$(PY) -m callctl.model.reference > docs/cluster-file.md
 	$(PY) -m callctl.cli.reference > docs/cli.md
 	$(PY) -m callctl.push.capability.reference > docs/capabilities.md
+	$(PY) -m callctl.serviceability.alarm_reference > docs/alarms.md
+	$(PY) -m callctl.serviceability.counter_reference > docs/counters.md
 	$(PY) -m callctl.sim.failover > docs/failover.md
 	$(PY) -m callctl.sim.stories > docs/stories.md
 	$(PY) scripts/list_proofs.py

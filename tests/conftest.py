@@ -9,6 +9,8 @@ pytest_plugins = (
     "plugins.seed",
     "plugins.real_client",
     "plugins.record_pcaps",
+    "plugins.emulator_scan",
+    "plugins.secret_sweep",
     "pytester",
 )
 

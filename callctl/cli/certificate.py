@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from callctl.certificate.certificate import UPLOAD_MAX
 from callctl.cli.client import HERE, AdminClient, Where
 from callctl.cli.errors import Refused, Usage
 from callctl.cli.exit_code import NEGATIVE
@@ -118,6 +117,8 @@ def check(*, where: Where = HERE) -> int:
 
 
 def _read(file: Path) -> bytes:
+    from callctl.certificate.certificate import UPLOAD_MAX
+
     try:
         with file.open("rb") as stream:
             data = stream.read(UPLOAD_MAX + 1)

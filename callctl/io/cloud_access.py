@@ -233,7 +233,7 @@ class CloudAccess:
         return Services(cloud.fos_url, cloud.url("plm"), cloud.url("cssm"), cloud.url("cssm"))
 
     def _new_egress(self, tls: ssl.SSLContext | None = None) -> Egress:
-        """One way out; `tls` in place of the trust store.
+        """One way out; `tls` in place of the trust store, but for the proxy.
 
         What the administrator names may be at a private address (P8).
         """
@@ -254,6 +254,7 @@ class CloudAccess:
             tls or cloud_tls.context,
             self._clock,
             entropy=self._entropy,
+            proxy_tls=None if tls is None else cloud_tls.context,
             resolve=self._resolve,
             allowed=hosts,
             internal=hosts,
@@ -272,6 +273,11 @@ class CloudAccess:
         file = None if state is None or self._cloud is not None else OnboardingFile(state)
         kept = None if file is None else file.read()
         since = None if kept is None else restore(core, kept, self._unix_ms_at_zero)
+        if kept is None:
+            settings = self._cluster.cloud
+            core.page = PageSettings(
+                manage_certificates=settings.manage_certificates, proxy=settings.proxy
+            )
         client = OnboardingClient(
             self.services,
             self._exchange,
@@ -341,6 +347,7 @@ class CloudAccess:
         tls = self.trust.tls()
         for egress in (*self.egress.values(), self._onboarding_egress):
             egress.tls = tls.context
+        self._licensing_egress.proxy_tls = tls.context
 
 
 def _emulated_roots(

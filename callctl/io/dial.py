@@ -6,6 +6,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, TypeAlias, TypeVar
 from urllib.parse import urlsplit
@@ -102,15 +103,35 @@ async def converse(
 
     Raises: OSError, SSLError (which is one) or TimeoutError.
     """
+    loop = asyncio.get_running_loop()
+    opening = loop.create_task(
+        loop.create_connection(make, sock=plain, ssl=tls, server_hostname=host if tls else None)
+    )
     try:
         with anyio.fail_after(TLS_TIMEOUT_S):
-            _, protocol = await asyncio.get_running_loop().create_connection(
-                make, sock=plain, ssl=tls, server_hostname=host if tls else None
-            )
+            _, protocol = await asyncio.shield(opening)
     except BaseException:
-        plain.close()
+        await _given_up(opening, plain)
         raise
     return protocol
+
+
+async def _given_up(
+    opening: asyncio.Task[tuple[asyncio.Transport, P]], plain: socket.socket
+) -> None:
+    """Let a connection end that nobody waits for any more.
+
+    It is not cancelled: a handshake that has not begun yet would leave its transport open for ever.
+    """
+    with suppress(OSError):
+        plain.shutdown(socket.SHUT_RDWR)
+    with anyio.CancelScope(shield=True):
+        await asyncio.wait((opening,), timeout=TLS_TIMEOUT_S)
+    if not opening.done():
+        opening.cancel()
+    elif not opening.cancelled() and opening.exception() is None:
+        opening.result()[0].abort()
+    plain.close()
 
 
 async def dial(service: Service, make: Callable[[], P]) -> P:

@@ -79,11 +79,11 @@ class Egress:
     ) -> None:
         """`insecure` allows http, and a TLS context that verifies nobody."""
         self.tls = tls
+        self.proxy_tls = proxy_tls
         self.insecure = insecure
         self.hosts = AllowedHosts(allowed, internal)
         self._clock = clock
         self._entropy = entropy or OsEntropy()
-        self._proxy_tls = proxy_tls
         self._resolve = resolve
         self._way: _Way | None = None
         self.change(proxy)
@@ -202,7 +202,7 @@ class Egress:
         self, proxy: ProxySettings, place: Place, handshake: ConnectHandshake
     ) -> Tunnel:
         """A connection to the proxy, TLS if it is an https proxy. Raises: _Unusable"""
-        tls = (self._proxy_tls or self.tls) if proxy.scheme == "https" else None
+        tls = (self.proxy_tls or self.tls) if proxy.scheme == "https" else None
         if proxy.scheme == "https" and tls is None:
             why = ExchangeFailed("tls", f"{proxy}: no TLS is set up", at_proxy=True)
             raise _Unusable(why, final=True)

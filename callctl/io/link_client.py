@@ -73,6 +73,9 @@ class LinkClient:
             self._on_event(LinkClosed(_why(error)))
             return
         self._dial = None
+        if connection.ended.done():  # before anybody knew that it was there
+            self._on_event(LinkClosed("closed by the service"))
+            return
         self._connection = connection
         self._on_event(LinkOpened())
 

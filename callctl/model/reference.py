@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from enum import Enum
-from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Final, Literal, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -198,6 +198,10 @@ def _kind(hint: Any) -> str:  # noqa: ANN401  (any annotation)
         return _kind(arguments[0])
     if isinstance(hint, type) and issubclass(hint, Enum):
         return ", ".join(f"`{_shown(member)}`" for member in hint)
+    if origin is Literal:
+        return ", ".join(f"`{value}`" for value in arguments)
+    if hint is int:
+        return "number"
     return "true or false" if hint is bool else "see below"
 
 

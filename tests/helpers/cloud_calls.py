@@ -158,3 +158,18 @@ async def restart(stage: Stage) -> None:
 
 def _reached(stage: Stage) -> list[bool]:
     return [node.engine.membership.in_service(node.name) for node in stage.shell.nodes]
+
+
+async def lost(stage: Stage, dn: str) -> tuple[Placed, PushEntry]:
+    """Place a call, and wait for the end of its push; the call goes on."""
+    known = len(rings(stage, dn))
+    placed = stage.call(dn)
+    await eventually(lambda: len(rings(stage, dn)) > known)
+    ring = rings(stage, dn)[-1]
+    await eventually(lambda: ring.ended_at is not None)
+    return placed, ring
+
+
+def fetches(stage: Stage) -> int:
+    """How often CI was asked for a token."""
+    return len(cloud_of(stage).cisco.ci.log)

@@ -38,7 +38,7 @@ def loopback_cluster(
     parameters: ServiceParameters = FAST,
 ) -> Cluster:
     """Nodes `ucm1`, ... on free ports of 127.0.0.1."""
-    base = 20_000 + OsEntropy().below(300) * 100
+    base = 20_000 + OsEntropy().below(120) * 100
     made = [
         make_node(f"ucm{number}", number, host="127.0.0.1", port=base + 2 * number)
         for number in range(1, nodes + 1)

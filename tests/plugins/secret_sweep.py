@@ -30,10 +30,23 @@ FRAMES_MAX: Final = 12  # above an `open`, in which the product is looked for
 NUMBER_LEAST: Final = 7  # digits; shorter numbers are ports, counts and times as well
 
 ALLOWED_FILES: Final = {
-    "admin.token": "the token of the admin API, for its owner alone (0600): made to be read there",
-    "machine-account*": "what onboarding keeps, for its owner alone (0600)",
+    "admin.token": "the token of the admin API: made to be read there",
+    "onboarding.json": "what onboarding keeps: voucher, refresh token, password of the proxy",
+    "machineaccountdetails.db*": "the refresh token on each node, where the repair finds it",
+    "management-agent.json": "the support token, which only the cluster may show",
 }
-"""Files of the product that hold a secret because that is what they are for."""
+"""Files of a state directory that hold a secret because that is what they are for.
+
+Each is for its owner alone: the sweep looks at its mode instead of its content.
+"""
+FOR_OTHERS: Final = 0o077  # bits of a mode that let anybody but the owner in
+
+ON_PURPOSE: Final = (
+    "tests/shell/test_node_database.py::test_file_that_others_can_read",
+    "tests/unit/callctl/io/test_state_dir.py::test_token_that_others_can_read",
+    "tests/unit/callctl/onboarding/test_snapshot.py::test_file_is_its_owners_alone",
+)
+"""Tests, by the start of their name, that let others read such a file, to see it refused."""
 
 ALLOWED_PROGRAMS: Final = {
     "sipp": "takes the password of its scenario from its command line alone",
@@ -109,14 +122,19 @@ class SecretSweep(RunFindings):
         files, self._files = self._files, set()
         for name in sorted(files):
             path = Path(name)
-            if any(fnmatch(path.name, allowed) for allowed in ALLOWED_FILES):
+            if not path.is_file():  # a pipe would make us wait for its other end
                 continue
             try:
                 with path.open("rb") as file:
+                    mode = os.fstat(file.fileno()).st_mode
                     text = file.read(FILE_MAX).decode("latin-1")
             except OSError:
                 continue  # it was for a moment only
             self._looked["files"] += 1
+            if any(fnmatch(path.name, allowed) for allowed in ALLOWED_FILES):
+                if mode & FOR_OTHERS and not self._test.startswith(ON_PURPOSE):
+                    self._tell(f"the file {path.name}", "a mode that lets others read")
+                continue
             self._look(f"the file {path.name}", text, personal=False)
 
     def wrote(self, path: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -23,7 +24,6 @@ from callctl.engine.targets import TargetFinder
 from callctl.io import cpns_shell
 from callctl.io.pki import CertificateAuthority, Span
 from callctl.model.build import PUSH_ON
-from callctl.model.certificate_files import CertificateFiles
 from callctl.push.machine_token import MachineTokenSettings
 from helpers.loops import on_each_loop
 from helpers.node_rig import eventually
@@ -124,15 +124,18 @@ async def test_f3_while_ci_gives_no_token_once_however_many_calls_wait_for_one(
         assert it.pushes_seen > 0
 
 
+async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Another program at that port wants nothing of us."""
+    writer.close()
+
+
 @pytest.mark.req("ALARM-01", "ALARM-10", "CPNS-12")
 async def test_f4_while_port_9966_is_taken_once_however_often_it_is_tried(tmp_path: Path) -> None:
     async with with_phone(tmp_path) as it:
         node = it.shell.cluster.nodes["ucm1"]
         await it.post("/nodes/ucm1/cpns/stop")
-        with socket.socket() as taken:
-            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            taken.bind((node.cpns_host, node.cpns_port))
-            taken.listen()
+        another = await asyncio.start_server(hang_up, node.cpns_host, node.cpns_port)
+        async with another:
             for _ in range(3):
                 told = await it.post("/nodes/ucm1/cpns/start", 409)
                 assert str(node.cpns_port) in told["detail"]
@@ -231,11 +234,9 @@ async def test_fault_in_one_call_is_one_alarm_for_all_of_its_kind_and_other_call
 async def test_certificate_about_to_end_is_an_alarm_then_ended_is_until_it_is_taken_out(
     tmp_path: Path,
 ) -> None:
-    short = CertificateAuthority("Short Lived Root", span=Span(ends=timedelta(seconds=3)))
-    file = tmp_path / "short.pem"
-    file.write_text(short.ca_pem)
-    files = CertificateFiles(tomcat_trust=(file,))
-    async with operated(tmp_path, certificates=files) as it:
+    async with operated(tmp_path) as it:
+        short = CertificateAuthority("Short Lived Root", span=Span(ends=timedelta(seconds=3)))
+        await it.post("/certificates", 201, data=b64encode(short.ca_pem.encode()).decode())
         assert it.told(EXPIRING) == ["raised"]
         assert EXPIRED not in it.active()
         await it.raised(EXPIRED)

@@ -20,6 +20,9 @@ START_S = 30.0
 Runner = Callable[[str], tuple[int, str, str]]
 """Runs one command line; gives its exit code, stdout and stderr."""
 
+KEPT = ["admin.token", "callctl.log", "management-agent.json", "nodes", "traces"]
+"""What a lab leaves in its state directory when it has ended."""
+
 COMMAND = (sys.executable, "-W", "error", "-m", "callctl.cli.main")
 
 
@@ -56,7 +59,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     assert set(running.announced["phones"].values()) == {"suspended"}
     yield state
     assert running.end(signal.SIGTERM) == (0, "")
-    assert os.listdir(state) == ["admin.token"]
+    assert sorted(os.listdir(state)) == KEPT
+    assert (state / "callctl.log").stat().st_mode & 0o777 == 0o600
 
 
 @pytest.fixture

@@ -35,6 +35,16 @@ def nothing_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "lab --offset 70000",
         "phone CSF1001",
         "phone 1001 --password x --registrar nowhere",
+        "alarm list --limit many",
+        "certificate upload no-such-file.pem",
+        "cloud fault apns fire",
+        "cloud fault apple silent",
+        "cloud proxy-capacity",
+        "cloud revoke-tokens fos",
+        "license reserve perhaps",
+        "onboarding save --proxy-user callctl",
+        "onboarding tasks --done 1 --due 2",
+        "rtmt show --node",
     ],
 )
 def test_wrong_command_line_is_exit_2_and_one_line_on_stderr(
@@ -63,6 +73,17 @@ def test_wrong_command_line_is_exit_2_and_one_line_on_stderr(
         "trace -",
         "phone TCT1005 --password x",
         "node list --url http://127.0.0.1:9",
+        "alarm list",
+        "certificate list",
+        "cli show",
+        "cloud check",
+        "cloud log",
+        "cloud repair-token",
+        "cloud status",
+        "license show",
+        "onboarding status",
+        "rtmt show",
+        "utils service list",
     ],
 )
 def test_without_a_cluster_it_is_exit_3_and_one_line_on_stderr(
@@ -84,6 +105,13 @@ def test_cluster_that_died_without_a_word_is_exit_3_too(
     )
     assert main(["node", "list"]) == 3
     assert "http://127.0.0.1:9 does not answer" in capfd.readouterr().err
+
+
+def test_what_is_not_in_the_catalogue_is_exit_1(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["alarm", "show", "NoSuchAlarm"]) == 1
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err == "callctl: there is no alarm 'NoSuchAlarm'; did you mean APNSAlarm?\n"
 
 
 def test_version_and_help_are_exit_0(capfd: pytest.CaptureFixture[str]) -> None:

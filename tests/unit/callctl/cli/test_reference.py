@@ -20,6 +20,10 @@ def test_every_command_is_on_it() -> None:
         ["demo", "lab", "run", "phone", "check", "capability", "sim", "trace", "explain", "call"],
         ["call list", "call show", "reg show", "push list", "device suspend", "device resume"],
         ["node list", "node stop", "node start", "node kill"],
+        ["onboarding status", "onboarding voucher", "onboarding save", "onboarding run"],
+        ["license show", "certificate list", "certificate check", "alarm list", "alarm show"],
+        ["cloud check", "cloud status", "cloud fault", "cloud log", "cloud repair-token"],
+        ["cloud proxy-capacity", "rtmt show", "utils", "cli", "trace find"],
     ):
         for name in names:
             assert f" callctl {name}\n" in text

@@ -240,6 +240,16 @@ def test_a_node_that_starts_anew_has_no_conditions_but_its_devices_keep_theirs()
     ]
 
 
+@pytest.mark.parametrize(
+    "alarm", ["CertificateExpired", "TlsVerificationDisabled", "AlarmUploadFailed"]
+)
+def test_what_is_said_beside_the_nodes_stands_when_the_publisher_starts_anew(alarm: str) -> None:
+    of = board()
+    of.receive(ConditionEntered(alarm, "ucm1"), at(1))
+    assert told(of.receive(NodeStarted("ucm1"), at(2))) == []
+    assert [active.definition.name for active in of.active] == [alarm]
+
+
 def test_a_long_detail_is_cut() -> None:
     of = board()
     of.receive(ConditionEntered(NO_CPNS, "ucm1", detail="x" * 10_000), at(1))
