@@ -102,7 +102,7 @@ class Registry:
         refused = table.refused_of(push_binding.device_name)
         if refused and not push_binding.managed:
             without = push_binding.without_targets(refused)
-            if without is None:
+            if without is None or table.brings_nothing_new(push_binding):
                 self._context.ignore("push target that was refused", "", out)
                 return
             push_binding = without
@@ -140,17 +140,19 @@ class Registry:
         # As old as the binding it is about: a sign-in at another node that we have not heard of
         # yet is newer, whatever the clock there says, and stands.
         push_bindings.remove(device_name, binding.stamp)
-        push_bindings.refuse(device_name, mark)
+        push_bindings.refuse(device_name, mark, binding.marks)
         out.append(Publish(PushBindingRemoved(device_name, binding.stamp, mark)))
         subject = device_subject(device_name, mark)
         out.append(ConditionEntered(INVALID_TARGET, self._context.name, subject))
 
-    def _refused_elsewhere(self, device_name: str, mark: str, out: Out) -> None:
-        """Another node knows that the cloud calls this target invalid."""
+    def _refused_elsewhere(
+        self, device_name: str, mark: str, before: PushBinding | None, out: Out
+    ) -> None:
+        """Another node knows that the cloud calls this target invalid; `before`: what was known."""
         push_bindings = self._context.push_bindings
         binding = push_bindings.get(device_name)
         if binding is None:
-            push_bindings.refuse(device_name, mark)
+            push_bindings.refuse(device_name, mark, () if before is None else before.marks)
         elif not binding.managed and binding.has_target(mark):
             # Said again in a REGISTER that came before the news.
             self.refuse_target(device_name, mark, out)
@@ -177,9 +179,10 @@ class Registry:
             case PushBindingStored(push_binding):
                 self._store_push(push_binding, out)
             case PushBindingRemoved(device_name, stamp, mark):
+                before = context.push_bindings.get(device_name)
                 context.push_bindings.remove(device_name, stamp)
                 if mark:
-                    self._refused_elsewhere(device_name, mark, out)
+                    self._refused_elsewhere(device_name, mark, before, out)
             case SnapshotRequested(node, of):
                 if of is None or of == context.name:
                     out.append(Publish(self._snapshot(node)))
@@ -207,7 +210,7 @@ class Registry:
         for push_binding in snapshot.push_bindings:
             self._store_push(push_binding, out)
         for device_name, mark in snapshot.push_refused:
-            self._refused_elsewhere(device_name, mark, out)
+            self._refused_elsewhere(device_name, mark, context.push_bindings.get(device_name), out)
         for binding in snapshot.bindings:
             if context.table.store(binding):
                 self._calls.device_registered(binding, now, out)

@@ -72,6 +72,7 @@ class CloudHooks:
     on_restart_due: Callable[[RestartDue], None]
     on_in_force: Callable[[str, PageSettings], None]  # a node works by this page from now on
     restart: Callable[[str, str], Awaitable[None]]  # service, node
+    on_trust_changed: Callable[[ssl.SSLContext], None]
     look_around: Callable[[], Prerequisites]
 
 
@@ -348,6 +349,7 @@ class CloudAccess:
         for egress in (*self.egress.values(), self._onboarding_egress):
             egress.tls = tls.context
         self._licensing_egress.proxy_tls = tls.context
+        self._hooks.on_trust_changed(tls.context)
 
 
 def _emulated_roots(

@@ -7,6 +7,7 @@ restarted while its node goes on (CPNS-02, CPNS-11, SVC-01).
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections import deque
 from collections.abc import Iterable
 from typing import Final
@@ -131,6 +132,11 @@ class CpnsShell:
         for alarm in tuple(self._conditions):
             self._condition(ConditionLeft(alarm, self.node))
         self._ended.set()
+
+    def remake(self, tls: ssl.SSLContext) -> None:
+        """The trust store of the cluster was changed: that takes effect without a restart."""
+        if self._clients is not None:
+            self._clients.remake(tls)
 
     def withdraw(self) -> None:
         """No push may leave any more: what waits is dropped (GEN-09)."""

@@ -259,6 +259,8 @@ class HttpPool:
             self._connecting -= 1
         if connection is not None:
             self._ready(connection)
+        else:
+            self._connect_more()  # for what relied on this one
 
     async def _dial(self, used: str | None = None) -> HttpConnection:
         """A new connection by the settings that hold when it is there. Raises: ExchangeFailed"""

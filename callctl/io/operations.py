@@ -6,6 +6,7 @@ repairs: made here, told of each other here, and ended here. Each of them knows 
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,6 +129,7 @@ class Operations:
             self._restart_due,
             self._in_force,
             self._restart,
+            self._trust_changed,
             self._look_around,
         )
         ci, fos = authorities
@@ -289,6 +291,10 @@ class Operations:
             await self.services.work(Wish.RESTART, node, service_named(service))
         except NotDone as error:
             raise OSError(str(error)) from error
+
+    def _trust_changed(self, tls: ssl.SSLContext) -> None:
+        for node in self._shell.nodes:
+            node.cpns.remake(tls)
 
     def _look_around(self) -> Prerequisites:
         table = self.services.table

@@ -73,6 +73,7 @@ class PushClients:
 
         Raises: ValueError for a URL that is not https.
         """
+        self._rest, self._machine_tokens = rest, machine_tokens
         self._clients: dict[str, PushClient] = {PUSH_REST: rest}
         self._token_clients: dict[str, TokenClient] = {}
         if machine_tokens is not None:
@@ -87,6 +88,12 @@ class PushClients:
             self._clients[FCM] = FcmClient(PoolSettings(direct.fcm.url), direct, clock, on_event)
             url = direct.fcm.account.token_url
             self._token_clients[FCM] = TokenClient(FCM, url, direct.tls, clock, on_event)
+
+    def remake(self, tls: ssl.SSLContext) -> None:
+        """The trust was changed: no connection to the Cisco cloud that was made before is used."""
+        self._rest.remake(tls)
+        if self._machine_tokens is not None:
+            self._machine_tokens.remake(tls)
 
     @property
     def _all(self) -> tuple[Connections, ...]:
@@ -228,6 +235,10 @@ class TokenClient:
         service = self._service
         request = HttpRequest("POST", service.path or "/", FORM, wanted.body)
         self._pool.post(Post(self._channel, request_octets(request, service.authority), None))
+
+    def remake(self, tls: ssl.SSLContext) -> None:
+        """The trust was changed: from now on CI is believed by this."""
+        self._pool.remake(tls)
 
     def abandon(self) -> None:
         """Close the connection the answer was to come over."""

@@ -34,6 +34,9 @@ from sipstack.timing import MS, SECOND, Instant
 HEARTBEAT_NS: Final = 5 * SECOND
 MISSES_MAX: Final = 2
 RECONNECT_NS: Final = 200 * MS
+PATIENCE_NS: Final = (
+    2 * SECOND
+)  # with a service that restarts: no alarm, if nothing was wanted of it
 HELD_MAX: Final = 5_000  # pushes that wait for the first connection of a node that just started
 
 UNAVAILABLE: Final = "PushNotificationServiceUnavailable"
@@ -100,12 +103,14 @@ class CallManagerLink:
 
     __slots__ = (
         "_connected",
+        "_down_at",
         "_due_at",
         "_held",
         "_misses",
         "_number",
         "_open",
         "_reader",
+        "_reason",
         "_tokenless",
         "_why",
         "node",
@@ -121,7 +126,9 @@ class CallManagerLink:
         self._held: list[PushIntent] = []
         self._number = 0  # of the last heartbeat
         self._misses = 0
-        self._why = ""  # there is no connection, as it was last told
+        self._down_at = Instant(0)  # since when there is no connection
+        self._reason = ""  # why there is none
+        self._why = ""  # the reason that was told last
         self._tokenless = False  # the service has said that it has no access token
         self._due_at: Instant | None = None  # the next heartbeat, or the next try
 
@@ -153,7 +160,10 @@ class CallManagerLink:
         if self.state is LinkState.STARTING and len(self._held) < HELD_MAX:
             self._held.append(intent)
             return ()
-        return (PushOutcome(intent.intent_id, Outcome.REFUSED, None, NO_SERVICE),)
+        out: list[LinkAction] = []
+        self._alarm(out)
+        out.append(PushOutcome(intent.intent_id, Outcome.REFUSED, None, NO_SERVICE))
+        return tuple(out)
 
     def withdraw(self, withdrawn: PushWithdrawn) -> tuple[LinkAction, ...]:
         """The call is over for this device."""
@@ -197,9 +207,9 @@ class CallManagerLink:
             return (OpenLink(),)
         if self.state is not LinkState.UP:
             # It may answer heartbeats; who waits for a welcome keeps calls waiting.
-            return (CloseLink(), *self._lost("no welcome", now))
+            return (CloseLink(), *self._lost("no welcome", now, for_good=True))
         if self._misses >= MISSES_MAX:
-            return (CloseLink(), *self._lost("no heartbeat", now))
+            return (CloseLink(), *self._lost("no heartbeat", now, for_good=True))
         self._misses += 1  # until something is heard
         self._number += 1
         self._due_at = Instant(now + HEARTBEAT_NS)
@@ -232,7 +242,7 @@ class CallManagerLink:
                 self._misses = 0
                 self._frame(frame, out)
         except LinkError as error:
-            return (*out, CloseLink(), *self._lost(str(error), now))
+            return (*out, CloseLink(), *self._lost(str(error), now, for_good=True))
         return tuple(out)
 
     def _frame(self, frame: Frame, out: list[LinkAction]) -> None:
@@ -272,15 +282,20 @@ class CallManagerLink:
         else:
             out.append(ConditionEntered(NO_TOKEN, self.node, detail=reason))
 
-    def _lost(self, reason: str, now: Instant) -> tuple[LinkAction, ...]:
-        """There is no connection. What was under way may have left: nobody knows."""
+    def _lost(self, reason: str, now: Instant, *, for_good: bool = False) -> tuple[LinkAction, ...]:
+        """There is no connection. What was under way may have left: nobody knows.
+
+        `for_good`: it does not look like a service that restarts.
+        """
         was_down, self.state = self.state is LinkState.DOWN, LinkState.DOWN
         self._connected = False
         self._due_at = Instant(now + RECONNECT_NS)
         out: list[LinkAction] = []
-        if reason != self._why:
-            self._why = reason
-            out.append(ConditionEntered(UNAVAILABLE, self.node, detail=reason))
+        self._reason = reason
+        if not was_down:
+            self._down_at = now
+        if for_good or self._held or self._open or now - self._down_at >= PATIENCE_NS:
+            self._alarm(out)
         if not was_down:
             out.append(ServiceReached(False))
         if self._tokenless:
@@ -297,6 +312,12 @@ class CallManagerLink:
         self._held.clear()
         self._open.clear()
         return tuple(out)
+
+    def _alarm(self, out: list[LinkAction]) -> None:
+        """Say that there is no service, if that was not said before."""
+        if self._reason != self._why:
+            self._why = self._reason
+            out.append(ConditionEntered(UNAVAILABLE, self.node, detail=self._reason))
 
 
 _ABSENT: Final = object()

@@ -56,6 +56,12 @@ class PushBinding:
         tokens = (self.voip_token, self.message_token)
         return any(token is not None and mark_of(token) == mark for token in tokens)
 
+    @property
+    def marks(self) -> frozenset[str]:
+        """Of its device tokens."""
+        tokens = (self.voip_token, self.message_token)
+        return frozenset(mark_of(token) for token in tokens if token is not None)
+
     def without_targets(self, marks: Collection[str]) -> PushBinding | None:
         """The same without the device tokens that have these marks; None if none is left."""
         kept = [
@@ -75,7 +81,7 @@ def mark_of(device_token: str) -> str:
 class PushBindingTable:
     """The newest push binding of every device of the cluster, as one node knows them."""
 
-    __slots__ = ("_by_device", "_gone", "_refused")
+    __slots__ = ("_by_device", "_gone", "_refused", "_stopped")
 
     def __init__(self) -> None:
         self._by_device: dict[str, PushBinding] = {}
@@ -84,6 +90,7 @@ class PushBindingTable:
         # By device name: marks of targets that the cloud called invalid (CLOUD-06). A standard
         # client says its token again with each REGISTER; that does not make it valid.
         self._refused: dict[str, tuple[str, ...]] = {}
+        self._stopped: dict[str, frozenset[str]] = {}  # marks of all it had, while it is stopped
 
     def __contains__(self, device_name: str) -> bool:
         return device_name in self._by_device
@@ -105,6 +112,7 @@ class PushBindingTable:
         if gone is not None and gone >= binding.stamp:
             return False
         self._gone.pop(name, None)
+        self._stopped.pop(name, None)
         if binding.managed:
             self._refused.pop(name, None)  # whoever signs in knows what it gives
         self._by_device[name] = binding
@@ -119,14 +127,26 @@ class PushBindingTable:
             self._gone[device_name] = stamp
         return self._by_device.pop(device_name, None) is not None
 
-    def refuse(self, device_name: str, mark: str) -> None:
-        """The cloud has called the target with this mark invalid (CLOUD-06)."""
+    def refuse(self, device_name: str, mark: str, all_marks: Collection[str] = ()) -> None:
+        """The cloud has called the target with this mark invalid (CLOUD-06).
+
+        `all_marks`: of the targets that the device had then.
+        """
+        self._stopped[device_name] = frozenset((mark, *all_marks))
         others = [it for it in self.refused_of(device_name) if it != mark]
         self._refused[device_name] = (*others, mark)[-REFUSED_MAX:]
 
     def refused_of(self, device_name: str) -> tuple[str, ...]:
         """The marks of a device's invalid targets, as far as they are remembered."""
         return self._refused.get(device_name, ())
+
+    def brings_nothing_new(self, binding: PushBinding) -> bool:
+        """True if the device is stopped, and had each of these targets when it was.
+
+        A standard client says its tokens again with each REGISTER; that does not make them valid.
+        """
+        stopped = self._stopped.get(binding.device_name)
+        return stopped is not None and binding.marks <= stopped
 
     def is_stopped(self, device_name: str) -> bool:
         """True if nothing can be pushed to the device since its target was refused (REG-06)."""

@@ -374,6 +374,19 @@ async def test_pool_that_cannot_be_made_says_why_and_says_when_it_is(fault: str)
             assert client.rest.counts()["idle"] == 0
 
 
+@pytest.mark.req("CPNS-07")
+async def test_push_that_relied_on_the_first_connection_is_lost_with_it_and_at_once() -> None:
+    """It does not wait for its deadline: the call has others to ask."""
+    async with bad_proxy("403", leads_to=LEADS_TO) as proxy:
+        client = Client(1, behind(proxy), makes=True)
+        async with running(client):
+            client.post("t1")  # while the pool opens its first connection
+            client.post("t2")
+            await client.until(2)
+            assert {type(event) for event in client.events} == {PushLost}
+            assert {event.tracking_id for event in client.events} == {"t1", "t2"}
+
+
 @pytest.mark.req("PROXY-11")
 async def test_pool_that_was_made_is_unmade_by_its_proxy_and_not_by_the_cloud() -> None:
     async with (

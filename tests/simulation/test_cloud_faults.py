@@ -126,7 +126,7 @@ ROWS = (
         AT_ONCE,
         (),
         (0, 0, 0),
-        ((-1.0, NO_SERVICE),),
+        ((0.0, NO_SERVICE),),
     ),
     Row(
         "push service hangs",

@@ -275,20 +275,22 @@ def push_to(rig: Rig, node: str, token: str) -> None:
     rig.answer_410(node, token)
 
 
-@pytest.mark.req("REG-06")
-def test_standard_client_whose_other_token_is_good_is_pushed_to_by_that_alone(rig: Rig) -> None:
+@pytest.mark.req("REG-06", "CLOUD-06")
+def test_standard_client_with_two_tokens_is_stopped_until_it_brings_a_new_one(rig: Rig) -> None:
+    """To say both again sets no valid token; a new one does, and goes beside the good old one."""
     both = "t1:voip&t2:remote"
     rig.register("ucm1", both)
     assert rig.tokens("TCT3001") == [["t1", "t2"]] * 3
     push_to(rig, "ucm1", "t1")
-    assert rig.tokens("TCT3001") == STOPPED
-    for _ in range(3):
-        rig.register("ucm2", both)
-        assert rig.tokens("TCT3001") == [["t2"]] * 3
-    push_to(rig, "ucm1", "t2")
-    for _ in range(2):
-        rig.register("ucm3", both)
+    for node in ("ucm2", "ucm1", "ucm3"):
+        rig.register(node, both)
         assert rig.tokens("TCT3001") == STOPPED
+    assert rig.alarms == ["raised"]
+    rig.register("ucm2", "t3:voip&t2:remote")
+    assert rig.tokens("TCT3001") == [["t3", "t2"]] * 3
+    assert rig.alarms == ["raised", "cleared"]
+    rig.register("ucm3", both)
+    assert rig.tokens("TCT3001") == [["t2"]] * 3  # t1 stays refused
 
 
 @pytest.mark.req("REG-06")

@@ -150,11 +150,25 @@ def test_no_caller_can_break_the_link_by_its_name(name: str | None, told: str | 
 @pytest.mark.req("CPNS-03", "CPNS-13")
 def test_without_a_service_its_alarm_is_raised_and_pushes_are_refused_at_once() -> None:
     link = started()
-    assert link.receive(LinkClosed("connection refused"), at(0)) == (
-        ConditionEntered(F1, "ucm1", detail="connection refused"),
+    assert link.receive(LinkClosed("connection refused"), at(0)) == (ServiceReached(reached=False),)
+    alarm = ConditionEntered(F1, "ucm1", detail="connection refused")
+    assert link.push(ring(1), at(1)) == (alarm, refused(1))
+    assert link.push(ring(2), at(2)) == (refused(2),)
+
+
+@pytest.mark.req("CPNS-11", "CPNS-13", "ALARM-10")
+def test_service_that_restarts_and_is_wanted_by_nobody_meanwhile_is_no_alarm() -> None:
+    link = up()
+    assert link.receive(LinkClosed("closed by the service"), at(0)) == (
         ServiceReached(reached=False),
     )
-    assert link.push(ring(), at(1)) == (refused(1),)
+    for ms in range(200, 2_000, 200):
+        link.advance(at(ms))
+        assert link.receive(LinkClosed("connection refused"), at(ms)) == ()
+    link.advance(at(2_000))
+    assert link.receive(LinkClosed("connection refused"), at(2_000)) == (
+        ConditionEntered(F1, "ucm1", detail="connection refused"),
+    )
 
 
 @pytest.mark.req("ALARM-10")
@@ -177,7 +191,7 @@ def test_alarm_is_left_once_the_service_is_back_and_not_before_its_welcome() -> 
     link = down()
     link.advance(at(200))
     assert others(link.receive(LinkOpened(), at(201))) == []
-    assert link.push(ring(1), at(202)) == (refused(1),)
+    assert link.push(ring(1), at(202))[-1:] == (refused(1),)
     assert hear(link, WELCOME, ms=203) == (
         ConditionLeft(F1, "ucm1"),
         ServiceReached(reached=True),
@@ -349,7 +363,7 @@ def test_what_makes_no_sense_is_told_and_changes_nothing(says: str) -> None:
 def test_octets_of_a_connection_that_was_ended_welcome_nobody() -> None:
     link = down()
     assert hear(link, WELCOME) == (Ignored("octets of a link that was ended", ""),)
-    assert link.push(ring(), at(1)) == (refused(1),)
+    assert link.push(ring(), at(1))[-1:] == (refused(1),)
 
 
 def test_service_without_an_access_token_is_an_alarm_until_it_has_one() -> None:
