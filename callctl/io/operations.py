@@ -121,7 +121,6 @@ class Operations:
         self._publisher = cluster.publisher.name
         self.alarms = AlarmDesk(AlarmBoard(cluster.release), clock, sinks)
         unix_ns_at_zero = clock.unix_ns(Instant(0))
-        self.traces = None if state is None else TraceFiles(state / FOLDER, unix_ns_at_zero)
         hooks = CloudHooks(
             self.alarms.feed,
             self._news,
@@ -186,6 +185,8 @@ class Operations:
         self.node_cli = NodeCliDesk(
             self.services, self.accounts, self.agent, self.check, publisher=self._publisher
         )
+        # Last: it has a thread, which would outlive what cannot be made.
+        self.traces = None if state is None else TraceFiles(state / FOLDER, unix_ns_at_zero)
         self._watch_emulators()
 
     async def start(self, tasks: TaskGroup) -> None:

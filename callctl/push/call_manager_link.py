@@ -156,7 +156,7 @@ class CallManagerLink:
     def push(self, intent: PushIntent, now: Instant) -> tuple[LinkAction, ...]:
         """Hand a push to the service."""
         if self.state is LinkState.UP:
-            return (self._push(intent),)
+            return (self._push(intent, now),)
         if self.state is LinkState.STARTING and len(self._held) < HELD_MAX:
             self._held.append(intent)
             return ()
@@ -223,7 +223,7 @@ class CallManagerLink:
         """What is held; at rest each is 0 (I13)."""
         return {"pushes_at_service": len(self._open), "pushes_held": len(self._held)}
 
-    def _push(self, intent: PushIntent) -> WriteLink:
+    def _push(self, intent: PushIntent, now: Instant) -> WriteLink:
         self._open[intent.intent_id] = None
         frame = Push(
             intent.intent_id,
@@ -232,6 +232,7 @@ class CallManagerLink:
             intent.call_uuid,
             intent.content.limited(),
             intent.deadline,
+            now,
         )
         return WriteLink(octets_of(frame))
 
@@ -240,19 +241,19 @@ class CallManagerLink:
         try:
             for frame in self._reader.feed(octets):
                 self._misses = 0
-                self._frame(frame, out)
+                self._frame(frame, now, out)
         except LinkError as error:
             return (*out, CloseLink(), *self._lost(str(error), now, for_good=True))
         return tuple(out)
 
-    def _frame(self, frame: Frame, out: list[LinkAction]) -> None:
+    def _frame(self, frame: Frame, now: Instant, out: list[LinkAction]) -> None:
         match frame:
             case HeartbeatAck():
                 pass  # that something was heard is all it says
             case Welcome(node) if self.state is not LinkState.UP:
                 if node != self.node:
                     raise LinkError("welcome of another node")
-                self._reached(out)
+                self._reached(now, out)
             case Sent(intent_id) if intent_id in self._open:
                 out.append(PushSent(intent_id))
             case Ended(intent_id, outcome, status, reason, tracking_id, mark):
@@ -267,11 +268,11 @@ class CallManagerLink:
             case _:
                 out.append(Ignored("stray frame of the push service", type(frame).__name__))
 
-    def _reached(self, out: list[LinkAction]) -> None:
+    def _reached(self, now: Instant, out: list[LinkAction]) -> None:
         self.state = LinkState.UP
         self._why = ""
         held, self._held = self._held, []
-        out += [self._push(intent) for intent in held]
+        out += [self._push(intent, now) for intent in held]
         out.append(ConditionLeft(UNAVAILABLE, self.node))
         out.append(ServiceReached(True))
 

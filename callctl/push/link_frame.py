@@ -46,6 +46,7 @@ class Push(msgspec.Struct, frozen=True, tag="push"):
     call_uuid: str
     content: CallContent
     deadline: int  # Instant
+    asked_at: int | None = None  # Instant, when it was written: tells a service that it hung
 
 
 class Withdraw(msgspec.Struct, frozen=True, tag="withdraw"):

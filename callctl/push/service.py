@@ -10,7 +10,7 @@ Source: CPNS-02, CPNS-03, CPNS-04, OP-34.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from callctl.push.cpns import Cpns, NewestBinding
 from callctl.push.events import (
@@ -46,7 +46,7 @@ from callctl.push.link_frame import (
     octets_of,
 )
 from callctl.push.token_events import TokenStateChanged
-from sipstack.timing import Instant
+from sipstack.timing import MS, Instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,9 @@ class ClosePeer:
     peer: int
 
 
+LATE_NS: Final = 500 * MS  # that a push was on the wire, if its service has not hung
+CATCH_UP_NS: Final = 100 * MS
+
 ServiceEvent: TypeAlias = PeerOctets | PeerGone | CpnsEvent
 ServiceAction: TypeAlias = WritePeer | ClosePeer | PostPush | AbandonPush | ChannelAction | Ignored
 
@@ -86,7 +89,15 @@ ServiceAction: TypeAlias = WritePeer | ClosePeer | PostPush | AbandonPush | Chan
 class CpnsService:
     """The service, behind the three doors."""
 
-    __slots__ = ("_caller", "_newest_binding", "_readers", "_token", "cpns", "node")
+    __slots__ = (
+        "_caller",
+        "_catches_up_at",
+        "_newest_binding",
+        "_readers",
+        "_token",
+        "cpns",
+        "node",
+    )
 
     def __init__(self, node: str, cpns: Cpns, newest_binding: NewestBinding) -> None:
         """`newest_binding`: the look-up in the database of the node."""
@@ -96,6 +107,7 @@ class CpnsService:
         self._readers: dict[int, FrameReader] = {}
         self._caller: int | None = None  # the connection of CallManager
         self._token: TokenState | None = None  # as it was last told
+        self._catches_up_at: Instant | None = None  # set once it has found out that it hung
 
     def start(self, now: Instant) -> tuple[ServiceAction, ...]:
         """Come into service."""
@@ -108,6 +120,7 @@ class CpnsService:
         self._readers.clear()
         self._caller = None
         self._token = None
+        self._catches_up_at = None
         return tuple(out)
 
     def receive(self, event: ServiceEvent, now: Instant) -> tuple[ServiceAction, ...]:
@@ -120,16 +133,21 @@ class CpnsService:
                 if peer != self._caller:
                     return ()
                 self._caller = None
-                return self._from_cpns(self.cpns.receive(CallersGone(), now))
+                return self._tell_cpns(CallersGone(), now)
             case _:
-                return self._from_cpns(self.cpns.receive(event, now))
+                return self._tell_cpns(event, now)
 
     def advance(self, now: Instant) -> tuple[ServiceAction, ...]:
         """Do what is due at `now`."""
+        if self._catching_up(now):
+            return ()
+        self._catches_up_at = None
         return self._from_cpns(self.cpns.advance(now))
 
     def next_deadline(self) -> Instant | None:
         """When `advance` has something to do."""
+        if self._catches_up_at is not None:
+            return self._catches_up_at
         return self.cpns.next_deadline()
 
     def counts(self) -> dict[str, int]:
@@ -156,10 +174,8 @@ class CpnsService:
             out.append(Ignored("push service link refused", str(error)))
             if peer == self._caller:
                 self._caller = None
-                out += self._from_cpns(self.cpns.receive(CallersGone(), now))
-        # A service that hung finds on the wire what it shall push, and behind it what it shall not.
-        out += self._from_cpns(self.cpns.advance(now))
-        return tuple(out)
+                out += self._tell_cpns(CallersGone(), now)
+        return (*out, *self.advance(now))
 
     def _frame(self, peer: int, frame: Frame, now: Instant, out: list[ServiceAction]) -> None:
         if isinstance(frame, Hello):
@@ -185,13 +201,26 @@ class CpnsService:
             # CallManager has come back before the end of its old connection was noticed.
             self._readers.pop(before, None)
             out.append(ClosePeer(before))
-            out += self._from_cpns(self.cpns.receive(CallersGone(), now))
+            out += self._tell_cpns(CallersGone(), now)
         self._caller = peer
         out.append(WritePeer(peer, octets_of(Welcome(self.node))))
         if self._token is not None:
             out.append(WritePeer(peer, octets_of(self._token)))
 
+    def _tell_cpns(self, event: CpnsEvent, now: Instant) -> tuple[ServiceAction, ...]:
+        more = self._catching_up(now)
+        return self._from_cpns(self.cpns.receive(event, now, more=more))
+
+    def _catching_up(self, now: Instant) -> bool:
+        """True while a service that hung reads what came meanwhile, and posts nothing.
+
+        It finds what it shall push, and behind that, perhaps, what it shall not (I5).
+        """
+        return self._catches_up_at is not None and now < self._catches_up_at
+
     def _wanted(self, push: Push, now: Instant, out: list[ServiceAction]) -> None:
+        if push.asked_at is not None and now - push.asked_at > LATE_NS:
+            self._catches_up_at = Instant(now + CATCH_UP_NS)
         binding = self._newest_binding(push.device_name)
         if binding is None:
             ended = Ended(push.intent_id, Outcome.WITHDRAWN, reason="no push binding")

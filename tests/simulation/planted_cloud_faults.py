@@ -34,13 +34,15 @@ Out = tuple[Any, ...]
 # Pushes that go more than once.
 
 
-def _again_after_reset(original: Original, cpns: Cpns, event: CpnsEvent, now: Instant) -> Out:
+def _again_after_reset(
+    original: Original, cpns: Cpns, event: CpnsEvent, now: Instant, **more: bool
+) -> Out:
     if isinstance(event, PushLost) and event.reason == "closed":
         job = cpns._posted.get(event.tracking_id)
         if job is not None and job.again:
             job.again = False
             return (job.post,)
-    out: Out = original(cpns, event, now)
+    out: Out = original(cpns, event, now, **more)
     return out
 
 
@@ -138,8 +140,8 @@ def _each_time(
 fault("alarm raised each time", "ALARM-10", (AlarmBoard, "_entered", _each_time))
 
 
-def _for_ever(original: Original, link: CallManagerLink, out: list[Any]) -> None:
-    original(link, out)
+def _for_ever(original: Original, link: CallManagerLink, now: Instant, out: list[Any]) -> None:
+    original(link, now, out)
     out[:] = [action for action in out if not isinstance(action, ConditionLeft)]
 
 

@@ -36,8 +36,8 @@ async def pysipio(
     """Starts one, to `"answer"` what comes or to `"call", CALLEE, SECONDS`."""
     log = directory / "pysipio.log"
     command = [sys.executable, str(PHONE), f"{server[0]}:{server[1]}"]
-    command += [account.user, account.password, *does]
-    async with running(command, log) as process:
+    command += [account.user, *does]
+    async with running(command, log, env={"SIP_PASSWORD": account.password}) as process:
         phone = PySipio(Console(process, log))
         await phone.told("loaded", START_LIMIT_S)
         yield phone

@@ -63,8 +63,9 @@ async def gateway_behind(
     """Registered at a node as `account`; calls for it go on to `callee`."""
     port, log = free_port(), directory / "gateway.log"
     command = [sys.executable, str(GATEWAY), str(port), f"{node[0]}:{node[1]}"]
-    command += [account.user, account.password, account.domain, callee]
-    async with running(command, log, env=QUIET) as process:
+    command += [account.user, account.domain, callee]
+    env = {**QUIET, "SIP_PASSWORD": account.password}
+    async with running(command, log, env=env) as process:
         gateway = Gateway(Console(process, log), port)
         await gateway.told("registered", START_LIMIT_S)
         yield gateway

@@ -12,6 +12,7 @@ Prints what happens, one line an event, the first when the library is loaded.
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from typing import Any
 
@@ -61,7 +62,8 @@ async def call(account: Any, callee: str, seconds: float) -> None:
 
 async def main() -> None:
     say("loaded")
-    server, user, password, what, *rest = sys.argv[1:]
+    server, user, what, *rest = sys.argv[1:]
+    password = os.environ["SIP_PASSWORD"]  # arguments can be read by everybody on the machine
     account = SipAccount(user, password, server, connection_type="UDP", register_duration=60)
     if what == "answer":
         await answer(account)

@@ -10,6 +10,7 @@ call has two halves. A call from the phone goes to the node likewise. The phone 
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -137,7 +138,8 @@ def say(event: str) -> None:
 
 
 def main() -> None:
-    port, node, user, password, domain, callee = sys.argv[1:]
+    port, node, user, domain, callee = sys.argv[1:]
+    password = os.environ["SIP_PASSWORD"]  # arguments can be read by everybody on the machine
     host, _, node_port = node.partition(":")
     SipConf.my_uaname = "sippy-b2bua"
     gateway = Gateway(int(port), (host, int(node_port)), user, password, callee)

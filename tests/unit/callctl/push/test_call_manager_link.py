@@ -96,7 +96,7 @@ def test_it_says_whose_it_is_and_hands_over_pushes_once_it_is_welcome() -> None:
     link = started()
     assert written(link.receive(LinkOpened(), at(0))) == [{"type": "hello", "node": "ucm1"}]
     assert hear(link, WELCOME) == (ConditionLeft(F1, "ucm1"), ServiceReached(reached=True))
-    assert written(link.push(ring(), at(0))) == [PUSH]
+    assert written(link.push(ring(), at(0))) == [{**PUSH, "asked_at": at(0)}]
     assert written(link.withdraw(PushWithdrawn("c1", "TCTALICE"))) == [
         {"type": "withdraw", "call_uuid": "c1", "device_name": "TCTALICE"}
     ]

@@ -51,13 +51,13 @@ TEXTS: dict[str, Frame] = {
         available=False, reason="invalid_grant"
     ),
 }
-PUSH = Push("i1", "TCTALICE", PushKind.INCOMING, "c1", content(), at(13_000))
+PUSH = Push("i1", "TCTALICE", PushKind.INCOMING, "c1", content(), at(13_000), at(1))
 PUSH_TEXT = (
     '{"type":"push","intent_id":"i1","device_name":"TCTALICE","kind":"incoming","call_uuid":"c1",'
     '"content":{"event":"incoming","call_uuid":"c1","display_name":"Büro Süd",'
     '"display_number":"+498912345678","hunt_pilot_dn":"555800099","video":true,'
     '"active_node":{"fqdn":"cm2.example.com","ip":"192.0.2.12","port":5061,"transport":"tls",'
-    '"role":"backup"}},"deadline":13000000000}'
+    '"role":"backup"}},"deadline":13000000000,"asked_at":1000000}'
 )
 ALL: dict[str, Frame] = {**TEXTS, PUSH_TEXT: PUSH}
 

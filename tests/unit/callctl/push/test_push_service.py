@@ -51,6 +51,7 @@ def push(
     call_uuid: str = "c1",
     device: str = "TCTALICE",
     kind: str = "incoming",
+    asked_ms: int | None = None,
 ) -> str:
     content = {"event": kind, "call_uuid": call_uuid, "display_name": "Büro Süd"}
     return json.dumps(
@@ -62,6 +63,7 @@ def push(
             "call_uuid": call_uuid,
             "content": content,
             "deadline": at(13_000),
+            "asked_at": None if asked_ms is None else at(asked_ms),
         }
     )
 
@@ -206,6 +208,33 @@ def test_pushes_of_a_callmanager_that_is_gone_do_not_leave() -> None:
     (abandoned,) = rig.service.advance(at(5_000))  # and what has left does not leave again
     assert isinstance(abandoned, AbandonPush)
     assert rig.cpns.counts()["posted_pushes"] == 0
+
+
+WITHDRAWN = '{"type":"withdraw","call_uuid":"c1","device_name":"TCTALICE"}'
+
+
+def test_service_that_hung_reads_on_before_it_posts_and_finds_that_the_call_is_over() -> None:
+    """I5: for 100 ms from the first push that was on the wire too long."""
+    rig = Rig()
+    rig.hear(1, HELLO)
+    assert rig.posts(rig.hear(1, push(asked_ms=0), ms=3_000)) == []
+    assert rig.service.next_deadline() == at(3_100)
+    assert rig.posts(rig.hear(1, push("i2", call_uuid="c2", asked_ms=2_900), ms=3_010)) == []
+    assert rig.posts(rig.hear(1, WITHDRAWN, ms=3_020)) == []
+    assert rig.posts(rig.service.advance(at(3_099))) == []
+    (post,) = rig.posts(rig.service.advance(at(3_100)))
+    assert post.deadline == at(13_000)
+    assert rig.cpns.counts()["queued_calls"] == 0
+    assert len(rig.posts(rig.hear(1, push("i3", call_uuid="c3", asked_ms=3_200), ms=3_201))) == 1
+
+
+def test_service_that_hung_posts_nothing_for_a_callmanager_that_has_left_meanwhile() -> None:
+    rig = Rig()
+    rig.hear(1, HELLO)
+    rig.hear(1, push(asked_ms=0), ms=3_000)
+    assert rig.posts(rig.service.receive(PeerGone(1), at(3_001))) == []
+    assert rig.posts(rig.service.advance(at(3_100))) == []
+    assert rig.cpns.counts()["queued_calls"] == 0
 
 
 @pytest.mark.req("CPNS-03")
