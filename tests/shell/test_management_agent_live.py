@@ -210,7 +210,6 @@ async def test_with_the_option_on_it_is_encrypted_and_the_support_token_alone_op
         await it.post("/onboarding/save", pii=True)
         for node in ("ucm1", "ucm2"):
             await it.restart_cpns(node)
-        await upload(it)
         await device_alarm(it)
         await upload(it)
         personal, body = await everything_personal(it), bodies(it)[-1]
