@@ -21,6 +21,9 @@ app = App(name="trace", help="What a running cluster sends and receives: packets
 app.command(
     "callctl.cli.trace_find:find", name="find", help="One push in the traces of every part."
 )
+app.command(
+    "callctl.cli.trace_level:level", name="level", help="How much each part writes into its traces."
+)
 
 
 @app.default

@@ -5,12 +5,8 @@ Source: PUSH-06, TRB-22, OP-69.
 
 from __future__ import annotations
 
-from typing import Final
-
 from callctl.cloud.record import SILENT, PushRecord
-from callctl.serviceability.tracing import Source, TraceLevel, TraceRecord, shortened
-
-NODE: Final = "cloud"  # in place of a server's name
+from callctl.serviceability.tracing import CLOUD, Source, TraceLevel, TraceRecord, shortened
 
 
 def cloud_got(source: Source, record: PushRecord) -> TraceRecord:
@@ -20,4 +16,4 @@ def cloud_got(source: Source, record: PushRecord) -> TraceRecord:
     target = f", device token {shortened(record.target)}" if record.target else ""
     level = TraceLevel.INFO if record.status == 200 else TraceLevel.WARN
     text = f"{answered}{reason}, {record.size} octets{target}"
-    return TraceRecord(source, NODE, record.at, level, text, record.tracking_id or "")
+    return TraceRecord(source, CLOUD, record.at, level, text, record.tracking_id or "")

@@ -10,7 +10,7 @@ Source: TRB-14, TRB-15, TRB-22, PUSH-06, OP-69.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum, IntEnum
@@ -22,6 +22,7 @@ from sipstack.timing import Instant
 SHOWN_MAX: Final = 6  # characters of a device token, OP-69
 TEXT_MAX: Final = 2_000  # characters of a line's text
 NO_ID: Final = "-"
+CLOUD: Final = "cloud"  # the server of the emulated clouds
 
 _ID: Final = re.compile(r"[!-~]{1,128}", re.ASCII)  # what can stand as one word in a line
 _LINE: Final = re.compile(
@@ -43,9 +44,14 @@ class TraceLevel(IntEnum):
         """The level with this name, in any case. Raises: ValueError."""
         found = cls.__members__.get(name.strip().upper())
         if found is None:
-            known = ", ".join(level.name.title() for level in cls)
+            known = ", ".join(level.label for level in cls)
             raise ValueError(f"there is no trace level {name!r}; there are {known}")
         return found
+
+    @property
+    def label(self) -> str:
+        """The name as an administrator knows it."""
+        return self.name.title()
 
 
 class Source(Enum):
@@ -62,6 +68,20 @@ class Source(Enum):
         self.label = label
         self.folder = folder  # below the root of its server
         self.file = file
+
+    @classmethod
+    def named(cls, name: str) -> Source:
+        """The source with this label, in any case, `-` for a blank. Raises: ValueError."""
+        wanted = name.strip().casefold().replace("-", " ")
+        for source in cls:
+            if source.label.casefold() == wanted:
+                return source
+        known = ", ".join(source.label for source in cls)
+        raise ValueError(f"nothing named {name!r} writes traces; there are {known}")
+
+    def servers(self, nodes: Sequence[str]) -> tuple[str, ...]:
+        """Where it runs, in a cluster of these nodes."""
+        return (CLOUD,) if self.folder.startswith(f"{CLOUD}/") else tuple(nodes)
 
 
 @dataclass(frozen=True, slots=True)

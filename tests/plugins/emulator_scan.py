@@ -64,6 +64,7 @@ _DIRECT_TESTS: Final = "tests/unit/callctl/push/test_direct_"
 ON_PURPOSE: Final = {
     f"{_CLOUD_TESTS}test_clear_text_finds_no_member_to_hide_in": "sends clear text by hand",
     f"{_CLOUD_TESTS}test_payload_that_is_not_encrypted_is_refused": "sends clear text by hand",
+    "tests/unit/callctl/cloud/test_alarm_intake.py::": "uploads by hand what no agent would",
     "tests/simulation/test_planted_faults.py::": "plants the very fault that the scan is for",
     f"{_DIRECT_TESTS}apns.py::test_every_push_of_the_longest": "counts its chance anew each time",
     f"{_DIRECT_TESTS}fcm.py::test_every_push_is_taken": "counts its chance anew each time",

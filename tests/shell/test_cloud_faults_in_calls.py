@@ -7,7 +7,7 @@ any other trouble of a cloud does not, for the phone may come all the same. Sour
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import anyio
@@ -38,6 +38,12 @@ from helpers.stage import Stage, manner, staged
 from sipstack.timing import SECOND
 
 pytestmark = pytest.mark.anyio
+
+CROWD: Final = replace(QUICK, drop_s=4, push_response_timeout_s=2)
+"""All rows at once have work to do before the first push leaves: 13 s and 5 s are 4 s and 2 s."""
+
+SOON_S: Final = 1.9
+"""Less than any wait of `CROWD`."""
 
 INVALID_DEVICE: Final = "PushNotificationInvalidDeviceTokenResponse"
 INVALID_TOKEN: Final = "AccessTokenInvalid"
@@ -96,7 +102,7 @@ async def test_each_fault_of_a_cloud_ends_a_call_as_the_catalogue_says() -> None
     """All at once, for each its phone: what hurts one hurts none of the others."""
     phones = [iphone(f"49306670{number:02}") for number in range(len(ROWS))]
     answers: dict[str, Heard] = {}
-    async with staged(sleepers={phone: manner() for phone in phones}, parameters=QUICK) as stage:
+    async with staged(sleepers={phone: manner() for phone in phones}, parameters=CROWD) as stage:
         for row, phone in zip(ROWS, phones, strict=True):
             order(stage, row.service, row.fault, target=mark(stage.phones[phone.name]), **row.how)
 
@@ -112,8 +118,9 @@ async def test_each_fault_of_a_cloud_ends_a_call_as_the_catalogue_says() -> None
         await stage.at_rest()
         for row, phone in zip(ROWS, phones, strict=True):
             answer = answers[row.name]
-            assert (answer.status, answer.at_once) == (row.status, row.at_once), row.name
-            assert answer.at_once or 1.9 <= answer.after_s < 3, row.name
+            soon = answer.after_s < SOON_S
+            assert (answer.status, soon) == (row.status, row.at_once), row.name
+            assert soon or CROWD.drop_s - 0.1 <= answer.after_s < CROWD.drop_s + 1, row.name
             (ring,) = rings(stage, phone.lines[0])
             assert ring.outcome is row.outcome, row.name
         assert active(stage) == [INVALID_DEVICE] * 2  # one for each token that is invalid
@@ -125,7 +132,7 @@ def assert_nothing_left_twice_or_late(stage: Stage) -> None:
     """No push was retried, and no ring push came to Push REST after its deadline (I5)."""
     assert set(posts(stage).values()) == {1}
     deadlines = {
-        entry.tracking_id: entry.wanted_at + QUICK.drop_s * SECOND
+        entry.tracking_id: entry.wanted_at + CROWD.drop_s * SECOND
         for device in stage.shell.cluster.devices.values()
         for entry in rings(stage, device.lines[0])
     }

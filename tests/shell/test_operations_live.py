@@ -17,7 +17,6 @@ from tenacity.wait import wait_fixed
 from callctl.io import cpns_shell
 from callctl.push.machine_token import MachineTokenSettings
 from callctl.serviceability import services
-from callctl.serviceability.tracing import Source, TraceLevel
 from helpers.node_rig import eventually
 from helpers.operated import BY_HAND, DEAF, PHONE, Operated, operated
 
@@ -313,15 +312,23 @@ async def test_push_service_traces_in_its_folder_at_info_and_names_nobody_before
         identity = phone.phone.identity
         for secret in (token, account.refresh_token, identity.voip_token, PHONE.name):
             assert secret not in text
-        traces = it.operations.traces
-        assert traces is not None
-        traces.levels.set(Source.CPNS, "ucm1", TraceLevel.DEBUG)
+        assert await it.callctl("trace level cpns debug --node ucm1") == 0
+        levels = await it.get("/trace/levels")
+        told = [each["part"] for each in levels if each["level"] != "Info"]
+        assert told == ["CPNS"]
+        assert str(file).endswith(f"/traces/{levels[1]['file']}")
         await it.asleep(phone)
         await it.call()
         text = it.trace("ucm1", "ccmpns.log")
         assert f"[{PHONE.name}]" in text
         for secret in (token, account.refresh_token, identity.voip_token):
             assert secret not in text
+        assert await it.callctl("trace level fcm warn") == 0
+        (fcm,) = [each for each in await it.get("/trace/levels") if each["part"] == "FCM"]
+        assert (fcm["node"], fcm["level"]) == ("cloud", "Warn")
+        for wrong in ("cpns loud", "sip debug", "cpns", "--node ucm1"):
+            assert await it.callctl(f"trace level {wrong}") == 2, wrong
+        assert await it.callctl("trace level cpns debug --node ucm7") == 1
 
 
 @pytest.mark.req("OP-11", "TRB-22", "PUSH-06")

@@ -23,7 +23,7 @@ def test_every_command_is_on_it() -> None:
         ["onboarding status", "onboarding voucher", "onboarding save", "onboarding run"],
         ["license show", "certificate list", "certificate check", "alarm list", "alarm show"],
         ["cloud check", "cloud status", "cloud fault", "cloud log", "cloud repair-token"],
-        ["cloud proxy-capacity", "rtmt show", "utils", "cli", "trace find"],
+        ["cloud proxy-capacity", "rtmt show", "utils", "cli", "trace find", "trace level"],
     ):
         for name in names:
             assert f" callctl {name}\n" in text
