@@ -2,7 +2,7 @@
 
 PY := .venv/bin/python
 SOURCES := sipstack callctl tests bench scripts
-WORKERS ?= 4 # of the tests: they wait for real clients more than they compute
+WORKERS ?= 6 # of the tests: they wait for real clients more than they compute
 PROCESSES ?= 2
 SEED ?= 1
 RUNS ?= 10000

@@ -116,9 +116,10 @@ class AdminClient:
                 answer = connection.getresponse()
                 if timeout_s is None and connection.sock is not None:
                     connection.sock.settimeout(None)
-                if answer.status >= 400:
-                    _refuse(answer.status, answer.read())
-                yield answer
+                with answer:  # one that ends the connection is not closed with it
+                    if answer.status >= 400:
+                        _refuse(answer.status, answer.read())
+                    yield answer
             except (OSError, http.client.HTTPException) as error:
                 why = str(error) or type(error).__name__
                 raise Unreachable(f"{self.url} does not answer: {why}") from error

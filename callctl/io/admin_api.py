@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from hmac import compare_digest
 from importlib.metadata import version
 from itertools import islice
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Annotated, Any, ClassVar, Final, TypeAlias
 
 from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
@@ -68,6 +68,8 @@ class _Authorize:
 class AdminApi:
     """The API of one cluster; `app` is what an ASGI server serves."""
 
+    _document: ClassVar[dict[str, Any] | None] = None  # OpenAPI; the same for every cluster
+
     def __init__(self, shell: ClusterShell, parties: Parties, token: str) -> None:
         self._shell = shell
         self._parties = parties
@@ -84,7 +86,8 @@ class AdminApi:
         self.app.add_exception_handler(NotFound, _refused(404))
         self.app.add_exception_handler(Conflict, _refused(409))
         self._add_routes()
-        self.app.openapi()  # now, because making it later would hold up the calls of that moment
+        # Now, because making it later would hold up the calls of that moment.
+        AdminApi._document = self.app.openapi_schema = AdminApi._document or self.app.openapi()
 
     def close(self) -> None:
         """End what would keep connections busy."""

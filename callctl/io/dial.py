@@ -6,18 +6,17 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar, cast
 from urllib.parse import urlsplit
 
 import anyio
 
 from callctl.egress.failure import ExchangeFailed, Step
+from callctl.io.client_tls import TLS_TIMEOUT_S, over_tls
 from callctl.push.events import LostReason
 
 CONNECT_TIMEOUT_S: Final = 2.0  # for each address, PROXY-05, OP-35
-TLS_TIMEOUT_S: Final = 5.0
 KEEP_ALIVE_PROBE_S: Final = 60  # TCP keep-alive, so that a NAT on the way remembers the connection
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
@@ -104,34 +103,17 @@ async def converse(
     Raises: OSError, SSLError (which is one) or TimeoutError.
     """
     loop = asyncio.get_running_loop()
-    opening = loop.create_task(
-        loop.create_connection(make, sock=plain, ssl=tls, server_hostname=host if tls else None)
-    )
-    try:
-        with anyio.fail_after(TLS_TIMEOUT_S):
-            _, protocol = await asyncio.shield(opening)
-    except BaseException:
-        await _given_up(opening, plain)
-        raise
-    return protocol
+    if tls is None:
+        return (await loop.create_connection(make, sock=plain))[1]
+    below, _ = await loop.create_connection(_Unread, sock=plain)
+    return await over_tls(below, make, tls, host)
 
 
-async def _given_up(
-    opening: asyncio.Task[tuple[asyncio.Transport, P]], plain: socket.socket
-) -> None:
-    """Let a connection end that nobody waits for any more.
+class _Unread(asyncio.Protocol):
+    """Stands on a connection until TLS does."""
 
-    It is not cancelled: a handshake that has not begun yet would leave its transport open for ever.
-    """
-    with suppress(OSError):
-        plain.shutdown(socket.SHUT_RDWR)
-    with anyio.CancelScope(shield=True):
-        await asyncio.wait((opening,), timeout=TLS_TIMEOUT_S)
-    if not opening.done():
-        opening.cancel()
-    elif not opening.cancelled() and opening.exception() is None:
-        opening.result()[0].abort()
-    plain.close()
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        cast(asyncio.Transport, transport).pause_reading()
 
 
 async def dial(service: Service, make: Callable[[], P]) -> P:

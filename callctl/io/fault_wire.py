@@ -13,6 +13,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import Final, cast
 
+from anyio.lowlevel import cancel_shielded_checkpoint
+
 from callctl.cloud.wire_faults import WireEffect, WireFault, WirePlan, pace_ns
 from sipstack.timing import Instant
 
@@ -21,6 +23,8 @@ RESET_GRACE_S: Final = 0.02  # for what was written before a reset to leave
 UNREAD_MAX: Final = 65_536  # octets that wait for a server which is being connected
 
 _LINGER_NOT: Final = struct.pack("ii", 1, 0)
+# Of the loop: what comes in while a server of asyncio closes would stay open for ever.
+_ACCEPT_PASSES: Final = 4
 _PAUSED_MAX: Final = 1 << 20  # octets held back for a client; past it the server is not read
 
 
@@ -68,6 +72,8 @@ async def serve_wire(wire: FaultWire, port: int = 0) -> AsyncIterator[int]:
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
+        for _ in range(_ACCEPT_PASSES):
+            await cancel_shielded_checkpoint()
         server.close()
         for client in tuple(wire.connections.values()):
             client.end()

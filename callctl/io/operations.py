@@ -173,7 +173,13 @@ class Operations:
                 certificates=self.access.trust.expires_in_s,
             ),
         )
-        self.check = CloudCheck(self._urls, self._ways, clock, push_ports=self._push_ports)
+        self.check = CloudCheck(
+            self._urls,
+            self._ways,
+            clock,
+            push_ports=self._push_ports,
+            roots=self.access.trust.store.roots,
+        )
         self.repair = RepairDesk(
             clock,
             self.accounts,
@@ -319,11 +325,11 @@ class Operations:
             if node is None:
                 ways[name] = None
                 continue
-            cpns = node.cpns
+            cpns, egress = node.cpns, self.access.egress[name]
             now = TokenNow(
                 cpns.access_token, self.access.push_on, cpns.token_status, cpns.token_reason
             )
-            ways[name] = NodeWay(self.access.egress[name].exchange, now)
+            ways[name] = NodeWay(egress.exchange, now, egress.dial)
         return ways
 
     def _push_ports(self) -> Mapping[str, tuple[str, int]]:

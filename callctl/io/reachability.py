@@ -6,15 +6,20 @@ Source: CLOUD-12, NET-01 to NET-06, TRB-16, TRB-17.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, Protocol, TypeAlias
+from urllib.parse import urlsplit
 
 import anyio
 
+from callctl.certificate.certificate import Certificate
+from callctl.certificate.cloud_roots import TABLE_H1, CloudRoots
 from callctl.cloud.http import HeaderList, HttpAnswer
 from callctl.egress.failure import ExchangeFailed
+from callctl.io.tls_failure import Dial, chain_shown, why_tls_failed
 from callctl.serviceability.reachability import (
     Check,
     CloudHost,
@@ -23,6 +28,7 @@ from callctl.serviceability.reachability import (
     host_of,
     node_fault,
     port_fault,
+    tls_fault,
     token_fault,
     way_failed,
 )
@@ -71,6 +77,7 @@ class NodeWay:
 
     exchange: Exchange
     token: TokenNow
+    dial: Dial  # to look at a certificate that was not taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +116,18 @@ class CloudCheck:
         clock: Clock,
         *,
         push_ports: Callable[[], Mapping[str, tuple[str, int]]] = dict,
+        roots: CloudRoots = TABLE_H1,
         probe: PortProbe = connect,
     ) -> None:
-        """`ways` by node, None for one that is down; `push_ports`: where each push service is."""
+        """`ways` by node, None for one that is down; `push_ports`: where each push service is.
+
+        `roots`: whose certificates the cloud has, so that those of anybody else are told apart.
+        """
         self._urls = urls
         self._ways = ways
         self._clock = clock
         self._push_ports = push_ports
+        self._roots = roots
         self._probe = probe
 
     async def run(
@@ -181,13 +193,24 @@ class CloudCheck:
                 timeout_s=EXCHANGE_S,
             )
         except ExchangeFailed as error:
-            fault = way_failed(error.step, error.detail, at_proxy=error.at_proxy)
-            return _failed(node, target, host.value, fault, self._since(began))
+            took_ms = self._since(began)
+            return _failed(node, target, host.value, await self._why(way, url, error), took_ms)
         has_token = way.token.token is not None
         wrong = answer_fault(host, answer.status, answer.body, with_token=has_token)
         if wrong is not None:
             return _failed(node, target, host.value, wrong, self._since(began))
         return Check(node, target, host.value, ok=True, took_ms=self._since(began))
+
+    async def _why(self, way: NodeWay, url: str, error: ExchangeFailed) -> Fault:
+        """What a failure means; at a certificate that was not taken it looks a second time."""
+        if error.at_proxy or not isinstance(error.__cause__, ssl.SSLError):
+            return way_failed(error.step, error.detail, at_proxy=error.at_proxy)
+        host = host_of(url)
+        shown: tuple[Certificate, ...] = ()
+        if error.step == "certificate":
+            shown = await chain_shown(way.dial, host, urlsplit(url).port or 443)
+        found = why_tls_failed(error, host, shown, cloud=True, roots=self._roots)
+        return tls_fault(error.step, found.sentence, found.action)
 
     async def _token(self, node: str, now: TokenNow, target: str) -> Check:
         use = "access token"

@@ -6,10 +6,9 @@ Source: NET-04; research/reliability 5.2 P7, 6.I 91.
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol, cast
 
 import anyio
 
@@ -20,8 +19,9 @@ from callctl.certificate.certificate import (
 )
 from callctl.certificate.cloud_roots import TABLE_H1, CloudRoots
 from callctl.certificate.tls_failure import TlsFailure, TlsProblem, failure_of, problem_of
+from callctl.io.dial import P, Service
 
-LOOK_TIMEOUT_S: Final = 5.0
+LOOK_TIMEOUT_S: Final = 2.0
 _ENCODING_DER: Final = 2  # of `_ssl.Certificate.public_bytes`
 
 
@@ -37,37 +37,39 @@ def why_tls_failed(
     return failure_of(_problem(error), host, shown, cloud=cloud, roots=roots)
 
 
+class Dial(Protocol):
+    """A way to a service: `Egress.dial`."""
+
+    async def __call__(self, service: Service, make: Callable[[], P]) -> P:
+        """Raises: OSError, TimeoutError."""
+
+
 async def chain_shown(
-    host: str,
-    port: int,
-    *,
-    server_name: str | None = None,
-    sock: socket.socket | None = None,
-    timeout_s: float = LOOK_TIMEOUT_S,
+    dial: Dial, host: str, port: int, *, timeout_s: float = LOOK_TIMEOUT_S
 ) -> tuple[Certificate, ...]:
     """What a server shows, its own certificate first; () if it shows nothing that can be read.
 
-    The handshake is not verified, and not an octet is sent after it. `sock`: a connection that is
-    open already, as through a proxy; it is closed.
+    The handshake is not verified, and not an octet is sent after it.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    loop = asyncio.get_running_loop()
-    where: dict[str, Any] = {"sock": sock} if sock is not None else {"host": host, "port": port}
     try:
         with anyio.fail_after(timeout_s):
-            transport, _ = await loop.create_connection(
-                asyncio.Protocol, ssl=context, server_hostname=server_name or host, **where
-            )
-    except (OSError, TimeoutError):
-        if sock is not None:
-            sock.close()
+            look = await dial(Service(host, port, "", "", context), _Look)
+    except (OSError, TimeoutError, ValueError):
         return ()
-    try:
-        return tuple(_parsed(transport.get_extra_info("ssl_object")))
-    finally:
-        transport.abort()
+    return look.chain
+
+
+class _Look(asyncio.Protocol):
+    """Hangs up as soon as it has seen."""
+
+    chain: tuple[Certificate, ...] = ()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.chain = tuple(_parsed(transport.get_extra_info("ssl_object")))
+        cast(asyncio.Transport, transport).abort()
 
 
 def _parsed(tls: ssl.SSLObject) -> list[Certificate]:

@@ -19,8 +19,8 @@ from callctl.egress.connect_handshake import (
     TunnelRefused,
 )
 from callctl.egress.failure import ExchangeFailed
-from callctl.io.dial import TLS_TIMEOUT_S, Service, tls_failed
-from callctl.io.inner_tls import InnerTls
+from callctl.io.client_tls import over_tls
+from callctl.io.dial import Service, tls_failed
 
 ANSWER_TIMEOUT_S: Final = 5.0  # for the proxy to reach the service and say so
 
@@ -79,22 +79,10 @@ async def through(tunnel: Tunnel, service: Service, make: Callable[[], P]) -> P:
         protocol.connection_made(outer)
         outer.resume_reading()
         return protocol
-    inner = InnerTls(service.tls, service.host)
     try:
-        outer.set_protocol(inner)
-        inner.connection_made(outer)
-        outer.resume_reading()
-        with anyio.fail_after(TLS_TIMEOUT_S):
-            await inner.agreed()
-        protocol = make()
-        inner.attach(cast(asyncio.Protocol, protocol))
+        return await over_tls(outer, make, service.tls, service.host)
     except (OSError, TimeoutError) as error:
-        outer.abort()
         raise tls_failed(service.host, error) from error
-    except BaseException:
-        outer.abort()
-        raise
-    return protocol
 
 
 def refused(verdict: TunnelRefused, proxy: str) -> ExchangeFailed:

@@ -89,6 +89,11 @@ def way_failed(step: str, detail: str, *, at_proxy: bool = False) -> Fault:
     return Fault(step, _sentence(f"{where}{detail}"), action)
 
 
+def tls_fault(step: str, cause: str, action: str) -> Fault:
+    """TLS failed at `step` for a reason that is known to the certificate."""
+    return Fault(step, _sentence(cause), _sentence(action))
+
+
 def answer_fault(host: CloudHost, status: int, body: bytes, *, with_token: bool) -> Fault | None:
     """What is wrong with the answer to a question that is there to be answered; None: nothing.
 

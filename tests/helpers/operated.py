@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -203,6 +203,15 @@ class Operated:
         return "".join(path.read_text() for path in found)
 
 
+def sockets_open() -> int:
+    """How many sockets this process has; 0 where the system does not say."""
+    count = 0
+    for each in Path("/proc/self/fd").glob("*"):
+        with suppress(OSError):  # closed meanwhile
+            count += str(each.readlink()).startswith("socket:")
+    return count
+
+
 @asynccontextmanager
 async def operated(
     directory: Path,
@@ -214,7 +223,8 @@ async def operated(
     messaging: Sequence[str] = (),
     users: Sequence[User] = (),
 ) -> AsyncIterator[Operated]:
-    """A cluster of `nodes` nodes and its API, up while the context lasts."""
+    """A cluster of `nodes` nodes and its API, up while the context lasts; no socket outlives it."""
+    before = sockets_open()
     base = 20_000 + OsEntropy().below(120) * 100  # below the ports of outgoing connections
     made = [
         make_node(f"ucm{number}", number, host="127.0.0.1", port=base + 2 * number)
@@ -238,4 +248,5 @@ async def operated(
         ) as client:
             yield Operated(host, state, client)
     del host
+    await eventually(lambda: sockets_open() <= before)  # what was cut in a handshake ends by itself
     gc.collect()  # so that what was left open warns here, not in the next test

@@ -79,7 +79,7 @@ async def trunk_lab(site: Site, *, transport: str = "UDP") -> AsyncGenerator[Tru
         "pstn",
         tuple(TrunkDestination(transport, HOST, port) for port in peers),
         options_ping_s=60,  # asked at the start, and then not again while a test runs
-        try_s=1,
+        try_s=3,  # a busy machine may take a second to answer
         outbound=TrunkCredentials(USER, Secret(PASSWORD)),
     )
     cluster = make_cluster(

@@ -59,7 +59,7 @@ class Cloud:
 
         tls = trusted or AUTHORITY.client_context()
         egress = Egress(proxy, tls, MonotonicClock(), resolve=resolve)
-        return NodeWay(egress.exchange, token)
+        return NodeWay(egress.exchange, token, egress.dial)
 
 
 @asynccontextmanager
@@ -170,19 +170,35 @@ async def test_packets_that_are_dropped_end_in_time_at_step_tcp(check: Check) ->
 
 
 @pytest.mark.req("CLOUD-12", "NET-04")
-async def test_certificate_of_a_firewall_that_decrypts_is_step_certificate(check: Check) -> None:
-    stranger = CertificateAuthority("firewall").server_context((PUSH,))
-    async with cloud(push_tls=stranger) as services:
-        report = await check(services.urls, {"ucm1": services.way()})
+@pytest.mark.parametrize("proxied", [False, True])
+async def test_firewall_that_decrypts_is_told_by_its_own_authority(
+    check: Check, proxied: bool
+) -> None:
+    stranger = CertificateAuthority("firewall", organisation="Vendor").server_context((PUSH,))
+    leads_to = dict.fromkeys((FOS, CI, PUSH), "127.0.0.1")
+    async with (
+        cloud(push_tls=stranger) as services,
+        bad_proxy("open", leads_to=leads_to) as proxy,
+    ):
+        settings = ProxySettings("http", proxy.host, proxy.port) if proxied else None
+        report = await check(services.urls, {"ucm1": services.way(proxy=settings)})
+        assert proxy.tunnels == (4 if proxied else 0)  # one more, to look at the certificate
     assert failing(report) == [("ucm1", PUSH, "certificate")]
     (failed,) = (it for it in report["checks"] if not it["ok"])
-    assert "TLS decryption in the firewall" in failed["action"]
+    assert failed["cause"] == (
+        f"TLS with {PUSH} is intercepted: its certificate is of O=Vendor, CN=firewall,"
+        " which is no CA of Table H1."
+    )
+    assert failed["action"] == (f"Exclude {PUSH} from TLS decryption on the firewall (NET-04).")
 
 
+@pytest.mark.req("CLOUD-12")
 async def test_certificate_for_another_name_is_step_certificate(check: Check) -> None:
     async with cloud(push_tls=AUTHORITY.server_context(("other.example",))) as services:
         report = await check(services.urls, {"ucm1": services.way()})
     assert failing(report) == [("ucm1", PUSH, "certificate")]
+    (failed,) = (it for it in report["checks"] if not it["ok"])
+    assert "is for another host: other.example," in failed["cause"]
 
 
 async def test_service_that_speaks_no_tls_is_step_tls(check: Check) -> None:
@@ -307,7 +323,7 @@ async def test_people_read_a_table_then_each_cause_once_with_what_to_do(
     out = capfd.readouterr().out
     assert "FIRST FAILING STEP" in out
     assert out.count("ucm1, ucm2 to push.example: ") == 1
-    assert out.count("Upload the root certificate to tomcat-trust") == 1
+    assert out.count("Exclude push.example from TLS decryption") == 1
     assert "30 minutes" in out
     assert "Apple" in out
     assert f"{CI} [tokens (CI)]: ok" in out

@@ -14,6 +14,7 @@ import pytest
 
 from callctl.cli.main import main
 from callctl.cli.serving import LAB_FILE
+from helpers.standard_ports import standard_ports
 
 START_S = 30.0
 
@@ -30,18 +31,19 @@ class Lab:
     """A `callctl lab` in a process of its own."""
 
     def __init__(self, state: Path) -> None:
-        self.process = subprocess.Popen(
-            [*COMMAND, "lab", "--json", "--state", str(state)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stdout is not None
         text = ""
-        for line in self.process.stdout:
-            text += line
-            if line == "}\n":
-                break
+        with standard_ports():
+            self.process = subprocess.Popen(
+                [*COMMAND, "lab", "--json", "--state", str(state)],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            assert self.process.stdout is not None
+            for line in self.process.stdout:
+                text += line
+                if line == "}\n":
+                    break
         self.announced = json.loads(text)
 
     def end(self, number: signal.Signals) -> tuple[int, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from callctl.io.ports import moved_where_free
 from callctl.io.state_dir import StateDir
 from callctl.model.cloud import OnboardingWay
 from callctl.model.load import load_cluster
+from helpers.standard_ports import standard_ports
 from sipstack.entropy import Entropy
 
 STAGES = [
@@ -49,6 +51,12 @@ STEPS = [
         "Cloud Onboarding Completed",
     ),
 ]
+
+
+@pytest.fixture(autouse=True)
+def ports() -> Iterator[None]:
+    with standard_ports():
+        yield
 
 
 @pytest.mark.req("CALL-01", "CALL-02", "REG-02", "CMG-05", "ONB-06", "ONB-10", "ONB-11")

@@ -14,7 +14,7 @@ import pytest
 import callctl.io.tunnel as tunnel
 from callctl.cloud.http import HttpAnswer
 from callctl.egress.failure import STEPS, ExchangeFailed, NoOtherAddress, Step
-from callctl.io import dial
+from callctl.io import client_tls, dial
 from callctl.io.egress import Egress
 from callctl.io.pki import CertificateAuthority
 from helpers.bad_proxy import BadProxy, Manner, bad_proxy
@@ -285,7 +285,7 @@ async def test_name_of_an_https_proxy_is_verified_before_it_is_spoken_to() -> No
 async def test_https_settings_for_an_http_proxy_and_the_other_way_round(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(dial, "TLS_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(client_tls, "TLS_TIMEOUT_S", 0.3)
     async with https_service(server()) as service, bad_proxy("digest") as plain:
         failure = await failure_of(egress_for(plain, Names(), scheme="https"), service)
         assert (failure.step, failure.at_proxy) == ("tls", True)

@@ -9,9 +9,8 @@ import anyio
 import pytest
 
 import callctl.io.http_pool as http_pool
-import callctl.io.tunnel as tunnel
 from callctl.egress.pool_state import PoolFailed, PoolMade, PoolState
-from callctl.io import dial
+from callctl.io import client_tls, dial
 from callctl.io.egress import Egress
 from callctl.io.http_pool import PoolSettings
 from callctl.io.pki import CertificateAuthority
@@ -125,7 +124,7 @@ async def test_tunnel_that_swallows_all_is_left_for_the_second_address(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Nothing has left before TLS is agreed on, so it is no second attempt."""
-    monkeypatch.setattr(tunnel, "TLS_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(client_tls, "TLS_TIMEOUT_S", 0.2)
     async with two_addresses(OK, first="swallows") as (service, one, two, client):
         client.post("t1")
         await eventually(lambda: len(one.asked) == 1)

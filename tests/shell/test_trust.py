@@ -21,6 +21,7 @@ from callctl.certificate.certificate import Certificate, parse_certificates
 from callctl.certificate.cloud_roots import CloudRoots, CloudService
 from callctl.certificate.tls_failure import TlsFailure, TlsProblem
 from callctl.certificate.trust_store import Origin, TrustStore, UploadRefused
+from callctl.io.dial import P, Service, dial_places
 from callctl.io.pki import CertificateAuthority, Flaw, Span, emulated_cloud_authorities
 from callctl.io.tls_failure import chain_shown, why_tls_failed
 from callctl.io.trust import INSECURE_WARNING, CloudTls, Trust, cloud_tls, verification_disabled
@@ -100,10 +101,15 @@ async def failure(
     """Why `post` fails, as a support engineer reads it; the server has heard nothing of it."""
     with pytest.raises(OSError) as caught:  # noqa: PT011  (every failure of TLS is one)
         await post(heard.port, tls, host)
-    chain = await chain_shown(HOST, heard.port, server_name=host)
+    chain = await chain_shown(to_loopback, host, heard.port)
     await asyncio.sleep(0)
     assert heard.octets == b""
     return why_tls_failed(caught.value, host, chain, cloud=cloud, roots=ROOTS)
+
+
+async def to_loopback(service: Service, make: Callable[[], P]) -> P:
+    """Any host is here."""
+    return await dial_places(((HOST, service.port),), service, make)
 
 
 def old_tls() -> ssl.SSLContext:
@@ -251,7 +257,7 @@ async def test_peer_that_speaks_no_tls_or_none_at_all_is_told_apart() -> None:
         async with plain(answer) as port:
             with pytest.raises(OSError) as caught:  # noqa: PT011
                 await post(port, trusted)
-            assert await chain_shown(HOST, port) == ()
+            assert await chain_shown(to_loopback, HOST, port) == ()
             assert why_tls_failed(caught.value, "h").problem is problem
 
 
@@ -300,24 +306,11 @@ async def test_server_that_knows_no_tls_1_2_gets_not_an_octet(insecure: bool) ->
 
 @pytest.mark.anyio
 @on_each_loop
-async def test_look_through_a_connection_that_is_open_already_closes_it() -> None:
-    """As through a proxy, whose tunnel is a socket by then."""
-    for context in (CI.server_context(), old_tls()):
-        async with server(context) as heard:
-            tunnel = socket.create_connection((HOST, heard.port))
-            tunnel.setblocking(False)
-            chain = await chain_shown("push.example.com", 443, sock=tunnel)
-            assert len(chain) == (1 if context.maximum_version != ssl.TLSVersion.TLSv1_1 else 0)
-            await eventually(lambda: tunnel.fileno() == -1)  # noqa: B023
-
-
-@pytest.mark.anyio
-@on_each_loop
 async def test_look_at_a_certificate_sends_nothing_and_leaves_nothing_behind() -> None:
     between = CertificateAuthority("Emulated Issuing CA", signed_by=CI)
     before = asyncio.all_tasks()
     async with server(between.server_context()) as heard:
-        chain = await chain_shown(HOST, heard.port, server_name="localhost")
+        chain = await chain_shown(to_loopback, "localhost", heard.port)
         assert [each.issuer for each in chain] == [
             "CN=Emulated Issuing CA",
             "O=Emulated CI Authority, CN=Emulated Commercial Root CA 1",

@@ -13,6 +13,7 @@ from callctl.io.cluster_shell import ClusterShell
 from callctl.model.build import make_cluster, make_node, softphone
 from callctl.model.cluster import Cluster
 from callctl.model.service_parameter import ServiceParameters
+from helpers.node_rig import NO_PUSH
 from sipstack.errors import SipSyntaxError
 from sipstack.message.message import Request
 from sipstack.message.parser import parse_message
@@ -72,6 +73,7 @@ def cluster_for(whom: Addressee, *, authentication: str = "none") -> Cluster:
         nodes=[node],
         domain=whom.domain,
         devices=[softphone("owner", whom.number, name="CSFTORTURE")],
+        cloud=NO_PUSH,
         parameters=ServiceParameters(
             authentication=authentication,  # type: ignore[arg-type]
             t1_ms=50,

@@ -66,6 +66,13 @@ def test_metrics():
 """
 
 NO_LEAKS = """
+from hypothesis import given, strategies
+
+@given(strategies.just("a-drawn-word"))
+def test_drawn(word): Secret(word)
+
+def test_drawn_word(): logging.error("a-drawn-word")
+
 def test_good(tmp_path):
     state = StateDir(tmp_path)
     state.make_token(OsEntropy())

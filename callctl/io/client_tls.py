@@ -1,8 +1,9 @@
-"""TLS to a service on top of a connection to a proxy, which may be TLS itself.
+"""TLS of a client on top of any transport: of a socket, or of a tunnel that may be TLS itself.
 
-A loop can do that, too, but the standard one of Python 3.11 falls over a certificate that it does
-not trust inside TLS: an error of its own making hides the one that was to be told.
-Source: OP-54.
+A loop can do that, too. But of a handshake that is given up, asyncio's own may leave the transport
+open if it had not begun, and uvloop's if its first octets found the connection gone; and asyncio's
+of Python 3.11 falls over a certificate that it does not trust inside TLS: an error of its own
+making hides the one that was to be told. Source: OP-54, CPNS-08.
 """
 
 from __future__ import annotations
@@ -10,12 +11,42 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from typing import Any, Final, cast
+from collections.abc import Callable
+from typing import Any, Final, TypeVar, cast
+
+import anyio
 
 CHUNK: Final = 65_536
+TLS_TIMEOUT_S: Final = 5.0
+
+P = TypeVar("P", bound=asyncio.BaseProtocol)
 
 
-class InnerTls(asyncio.Protocol):
+async def over_tls(
+    below: asyncio.Transport, make: Callable[[], P], tls: ssl.SSLContext, host: str
+) -> P:
+    """A protocol on TLS on an open transport that nobody reads; it is closed if that fails.
+
+    Raises: OSError, SSLError (which is one), TimeoutError, or ValueError for what is no name.
+    """
+    try:
+        if below.is_closing():
+            raise ConnectionResetError("closed before the TLS handshake")
+        stream = ClientTls(tls, host)
+        below.set_protocol(stream)
+        stream.connection_made(below)
+        below.resume_reading()
+        with anyio.fail_after(TLS_TIMEOUT_S):
+            await stream.agreed()
+        protocol = make()
+        stream.attach(cast(asyncio.Protocol, protocol))
+    except BaseException:
+        below.abort()
+        raise
+    return protocol
+
+
+class ClientTls(asyncio.Protocol):
     """A protocol to what is below, a transport to what is above."""
 
     def __init__(self, tls: ssl.SSLContext, host: str) -> None:
@@ -25,6 +56,7 @@ class InnerTls(asyncio.Protocol):
         self._above: asyncio.Protocol | None = None
         self._agreed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._closed = False  # nothing is read or written any more
+        self._paused = False  # what is above wants to read nothing for now
         self._lost = False
 
     async def agreed(self) -> None:
@@ -36,7 +68,7 @@ class InnerTls(asyncio.Protocol):
         if self._closed or self._lost:
             raise ConnectionResetError("closed")
         self._above = protocol
-        protocol.connection_made(InnerTransport(self))
+        protocol.connection_made(ClientTlsTransport(self))
         self._read()
 
     # From below.
@@ -86,6 +118,26 @@ class InnerTls(asyncio.Protocol):
         """The protocol on top."""
         return self._above
 
+    @above.setter
+    def above(self, protocol: asyncio.Protocol) -> None:
+        self._above = protocol
+
+    @property
+    def is_paused(self) -> bool:
+        """True if what is above reads nothing for now."""
+        return self._paused
+
+    def pause_reading(self) -> None:
+        """Keep what comes."""
+        self._paused = True
+        self.below.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read on, with what was kept first."""
+        self._paused = False
+        self.below.resume_reading()
+        asyncio.get_running_loop().call_soon(self._read)
+
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Encrypt and send."""
         if self._closed or not data:
@@ -132,7 +184,7 @@ class InnerTls(asyncio.Protocol):
             self._agreed.set_result(None)
 
     def _read(self) -> None:
-        while not self._closed and self._above is not None:
+        while not self._closed and not self._paused and self._above is not None:
             try:
                 data = self._tls.read(CHUNK)
             except ssl.SSLWantReadError:
@@ -152,10 +204,10 @@ class InnerTls(asyncio.Protocol):
             self.below.write(data)
 
 
-class InnerTransport(asyncio.Transport):
+class ClientTlsTransport(asyncio.Transport):
     """What the service's protocol holds of it."""
 
-    def __init__(self, tls: InnerTls) -> None:
+    def __init__(self, tls: ClientTls) -> None:
         super().__init__()
         self._tls = tls
 
@@ -178,11 +230,17 @@ class InnerTransport(asyncio.Transport):
     def abort(self) -> None:
         self._tls.abort()
 
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self._tls.above = cast(asyncio.Protocol, protocol)
+
+    def is_reading(self) -> bool:
+        return not self._tls.is_paused
+
     def pause_reading(self) -> None:
-        self._tls.below.pause_reading()
+        self._tls.pause_reading()
 
     def resume_reading(self) -> None:
-        self._tls.below.resume_reading()
+        self._tls.resume_reading()
 
     def get_write_buffer_size(self) -> int:
         return self._tls.below.get_write_buffer_size()
