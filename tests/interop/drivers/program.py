@@ -14,8 +14,10 @@ import anyio
 from anyio.abc import Process
 
 from plugins.real_client import find_program
+from sipstack.io.entropy import OsEntropy
 
 END_LIMIT_S = 3.0
+FIRST_PORT, PORTS = 15_000, 5_000  # below those of outgoing connections, above those of labs
 POLL_S = 0.02
 
 
@@ -80,12 +82,13 @@ def is_bound(port: int) -> bool:
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A port that is free for UDP and TCP, and whose successor is too (TLS of baresip)."""
+    """A port that is free for UDP and TCP, and whose successor is too (TLS of baresip).
+
+    None of those that the system gives to outgoing connections: it would be gone at any moment.
+    """
     while True:
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            probe.bind((host, 0))
-            port: int = probe.getsockname()[1]
-        if port < 65535 and _is_free(host, port) and _is_free(host, port + 1):
+        port = FIRST_PORT + 2 * OsEntropy().below(PORTS // 2)
+        if _is_free(host, port) and _is_free(host, port + 1):
             return port
 
 
