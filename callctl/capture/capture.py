@@ -7,7 +7,7 @@ from typing import Final
 
 from callctl.capture import pcapng
 from callctl.capture.mask import masked
-from callctl.capture.packet import SEGMENT_MAX, Address, tcp_packet, udp_packet
+from callctl.capture.packet import FIN_ACK, SEGMENT_MAX, Address, tcp_packet, udp_packet
 from callctl.capture.pcapng import Direction
 from sipstack.timing import Instant
 from sipstack.transport.flow import UNCONNECTED, Flow
@@ -68,13 +68,26 @@ class Capture:
         interface, blocks = self._interface(party)
         if self._mask:
             data = masked(data)
-        comments = [comment] if comment else []
-        if flow.transport != "UDP" and flow.transport != "TCP":
-            comments.append(f"carried over {flow.transport}, port {flow.local_port}, shown as TCP")
+        comments = ([comment] if comment else []) + _way_of(flow)
         unix_ns = self._epoch_unix_ns + now
         for packet in self._packets(interface, flow, direction, data):
             blocks += pcapng.enhanced_packet(interface, unix_ns, packet, direction, comments)
         return blocks
+
+    def closed(self, now: Instant, party: str, flow: Flow, direction: Direction) -> bytes:
+        """A stream of `party` is gone: closed by it (SENT), or by the other end or lost (RECEIVED).
+
+        Raises: ValueError if an address of `flow` is not numeric.
+        """
+        interface, blocks = self._interface(party)
+        local = Address(flow.local_host, _shown_port(flow, flow.local_port))
+        remote = Address(flow.remote_host, _shown_port(flow, flow.remote_port))
+        out = direction is Direction.SENT
+        source, target = (local, remote) if out else (remote, local)
+        counts = self._counts(interface, flow)
+        packet = tcp_packet(source, target, b"", counts[out], counts[not out], FIN_ACK)
+        unix_ns = self._epoch_unix_ns + now
+        return blocks + pcapng.enhanced_packet(interface, unix_ns, packet, direction, _way_of(flow))
 
     def note(
         self,
@@ -134,6 +147,12 @@ class Capture:
                 del self._sequences[next(iter(self._sequences))]
             counts = self._sequences[key] = [1, 1]
         return counts
+
+
+def _way_of(flow: Flow) -> list[str]:
+    if flow.transport in ("UDP", "TCP"):
+        return []
+    return [f"carried over {flow.transport}, port {flow.local_port}, shown as TCP"]
 
 
 def _shown_port(flow: Flow, port: int) -> int:

@@ -11,6 +11,7 @@ TCP: Final = 6
 SEGMENT_MAX: Final = 65_000  # octets of a message in one packet; an IP packet holds 65,535
 HOP_LIMIT: Final = 64
 PUSH_ACK: Final = 0x18
+FIN_ACK: Final = 0x11
 
 ETHER_IPV4: Final = 0x0800
 ETHER_IPV6: Final = 0x86DD
@@ -35,14 +36,19 @@ def udp_packet(source: Address, target: Address, data: bytes) -> bytes:
 
 
 def tcp_packet(
-    source: Address, target: Address, data: bytes, sequence: int, acknowledged: int
+    source: Address,
+    target: Address,
+    data: bytes,
+    sequence: int,
+    acknowledged: int,
+    flags: int = PUSH_ACK,
 ) -> bytes:
     """A frame with one segment. Numbers count octets from the start of the capture, modulo 2**32.
 
     Raises: ValueError if a host is not numeric.
     """
     numbers = pack("!II", sequence & 2**32 - 1, acknowledged & 2**32 - 1)
-    rest = pack("!BBHHH", 5 << 4, PUSH_ACK, 65_535, 0, 0)
+    rest = pack("!BBHHH", 5 << 4, flags, 65_535, 0, 0)
     header = pack("!HH", source.port, target.port) + numbers + rest
     return _frame(source.host, target.host, TCP, header + data, checksum_at=16)
 

@@ -85,6 +85,7 @@ class SignInDesk:
         node = self._node()
         answer = self._service.sign_out(msgspec.json.encode(request), address, now)
         if node is not None and answer.status == 200:
+            self._watch.signed_out(request.device_name)
             node.sign_out(request.device_name)
 
     def _node(self) -> NodeParty | None:

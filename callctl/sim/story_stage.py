@@ -7,8 +7,9 @@ the CM group ucm1, ucm2, ucm3 and registered at ucm1 last; the caller is at ucm3
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -26,12 +27,13 @@ from callctl.push.cpns import CpnsSettings
 from callctl.push.history import KEPT_MAX, PushEntry, RememberingCpns
 from callctl.sim.agent_party import AgentParty
 from callctl.sim.cloud_party import UNIX_MS_AT_ZERO
+from callctl.sim.judges import all_judges
 from callctl.sim.node_factory import NodeFactory
 from callctl.sim.node_processes import MakeCpns, NodeProcesses
 from callctl.sim.phone_party import PhoneParty
 from callctl.sim.scenario import AgentPlan, PeerPlan, PhonePlan, Scenario
 from callctl.sim.simulation import Simulation
-from callctl.sim.watch import Violation
+from callctl.sim.watch import Judge, Violation
 from callctl.sim.weather import Weather
 from sipstack.entropy import Entropy
 from sipstack.timing import MS, SECOND, Instant
@@ -50,6 +52,19 @@ DESK: Final = desk_phone(DN, name="SEP2001", device_pool="desks")
 
 CALL_UUID: Final = "6f4c52d0-93b5-4f6c-8a57-3c0d9a1be201"
 CALL_ID: Final = "b1d8c7f05a@203.0.113.1"
+
+
+_onlookers: list[Judge] = []
+
+
+@contextmanager
+def watched_by(onlooker: Judge) -> Iterator[None]:
+    """Let `onlooker` see every stage that is set while the context lasts."""
+    _onlookers.append(onlooker)
+    try:
+        yield
+    finally:
+        _onlookers.remove(onlooker)
 
 
 class RememberingFactory(NodeFactory):
@@ -76,6 +91,7 @@ class Played:
     pushes: tuple[tuple[str, PushEntry], ...]  # with the node that sent each
     screens: dict[str, tuple[Seen, ...]]  # by mobile phone: what its owner saw from the call on
     violations: tuple[Violation, ...]
+    scenario: Scenario = field(repr=False)
 
     @property
     def text(self) -> str:
@@ -163,7 +179,9 @@ class Stage:
             cloud_weather=CLOUD,
             good_weather=LINK,
         )
-        self.simulation = Simulation(scenario, RememberingFactory())
+        self.simulation = Simulation(
+            scenario, RememberingFactory(), lambda it: (*all_judges(it), *_onlookers)
+        )
         self.cloud = self.simulation.cloud
         self.nodes = self.simulation.nodes
         for node in self.nodes.values():
@@ -244,6 +262,7 @@ class Stage:
                 for name, phone in self.simulation.phones.items()
             },
             tuple(self.simulation.watch.violations),
+            self.simulation.scenario,
         )
 
 

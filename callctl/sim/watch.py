@@ -52,6 +52,9 @@ class Judge:
     def received(self, who: Party, flow: Flow, seen: Glance) -> None:
         """A message is about to be handed over."""
 
+    def closed(self, who: Party, flow: Flow, reason: str) -> None:
+        """A stream's end is about to be told."""
+
     def pushed(self, who: Party, push: SeenPush) -> None:
         """A node posts a push."""
 
@@ -75,6 +78,9 @@ class Judge:
 
     def signed_in(self, binding: PushBinding) -> None:
         """A managed client gives its targets and key."""
+
+    def signed_out(self, device_name: str) -> None:
+        """A managed client wants no more pushes."""
 
     def alarm(self, notice: AlarmNotice) -> None:
         """The board tells an alarm."""
@@ -118,6 +124,7 @@ class Watch:
         "_on_abandoned",
         "_on_alarm",
         "_on_answered",
+        "_on_closed",
         "_on_died",
         "_on_fetched",
         "_on_heard",
@@ -127,6 +134,7 @@ class Watch:
         "_on_sent",
         "_on_service",
         "_on_signed_in",
+        "_on_signed_out",
         "_on_to_cloud",
         "_on_told",
         "eye",
@@ -152,6 +160,7 @@ class Watch:
             judge.watch = self
         self._on_sent = [j.sent for j in judges if type(j).sent is not Judge.sent]
         self._on_received = [j.received for j in judges if type(j).received is not Judge.received]
+        self._on_closed = [j.closed for j in judges if type(j).closed is not Judge.closed]
         self._on_push = [j.pushed for j in judges if type(j).pushed is not Judge.pushed]
         self._on_to_cloud = [j.to_cloud for j in judges if type(j).to_cloud is not Judge.to_cloud]
         self._on_answered = [j.answered for j in judges if type(j).answered is not Judge.answered]
@@ -166,6 +175,9 @@ class Watch:
             j.signed_in for j in judges if type(j).signed_in is not Judge.signed_in
         ]
         self._on_alarm = [j.alarm for j in judges if type(j).alarm is not Judge.alarm]
+        self._on_signed_out = [
+            j.signed_out for j in judges if type(j).signed_out is not Judge.signed_out
+        ]
         self._on_told = [j.told for j in judges if type(j).told is not Judge.told]
         self._on_died = [j.died for j in judges if type(j).died is not Judge.died]
 
@@ -211,6 +223,8 @@ class Watch:
         who: Party = sockets.owner
         text = f"{flow.transport}#{flow.connection} {flow.remote_host}: {reason}"
         self.trace.entries.append((self.world.now, who.label, "closed", None, text))
+        for judge in self._on_closed:
+            judge(who, flow, reason)
         self.ledger.closed(who, flow)
 
     # From the parties.
@@ -277,6 +291,11 @@ class Watch:
         self.eye.learn(binding)
         for judge in self._on_signed_in:
             judge(binding)
+
+    def signed_out(self, device_name: str) -> None:
+        """A managed client wants no more pushes."""
+        for judge in self._on_signed_out:
+            judge(device_name)
 
     def alarm(self, notice: AlarmNotice) -> None:
         """The board tells an alarm."""

@@ -52,7 +52,7 @@ IPHONES: Final[tuple[IphoneTraits, ...]] = (
 )
 PHONES: Final = "phones"  # CM group and device pool
 DESKS: Final = "desks"
-FAR_DESKS: Final = "far desks"  # at another node than those
+FAR_DESKS: Final = "far-desks"  # at another node than those
 
 
 def between(random: Random, low_ms: int, high_ms: int) -> int:

@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 import anyio
 import msgspec
 
+from callctl.capture.read import read_capture
 from callctl.cloud.record import PushRecord
 from callctl.io.cluster_shell import ClusterShell
 from callctl.io.lab import has_flow
@@ -21,6 +22,7 @@ from callctl.io.parties import Parties
 from callctl.io.phone_setup import Manner
 from callctl.io.phone_shell import PhoneShell
 from callctl.io.ports import moved_where_free
+from callctl.io.replay_notes import Beginning, beginning_of, notes_since
 from callctl.model.build import PUSH_ON, iphone, make_cluster, make_node, password_of, softphone
 from callctl.model.cloud import CloudSettings
 from callctl.model.cluster import Cluster
@@ -32,6 +34,8 @@ from callctl.phone.settings import AnswerPlan
 from callctl.push.envelope import CONTENT_FREE, parse_payload
 from callctl.push.history import PushEntry
 from callctl.push.kind import PushKind
+from callctl.replay.notes import SUFFIX, Notes
+from callctl.replay.replay import replay
 from interop.drivers.baresip import Settings
 from interop.drivers.baresip import Transport as BaresipTransport
 from interop.drivers.capture import Tls, capturing, complaints, ladder
@@ -228,8 +232,13 @@ class Lab:
             await eventually(lambda: not self.left(), self.left, within_s=within_s)
 
     @asynccontextmanager
-    async def filmed(self, name: str, shows: str) -> AsyncIterator[Film]:
-        """Capture what nodes say while the body runs; tshark must find nothing malformed in it."""
+    async def filmed(self, name: str, shows: str, *, whole: bool = True) -> AsyncIterator[Film]:
+        """Capture what nodes say while the body runs; tshark must find nothing malformed in it.
+
+        Then it is played against nodes in virtual time, where other ports, tags and nonces must
+        make no difference. `whole`: False for one that lacks what a node said on a connection that
+        it has opened itself; that cannot be played.
+        """
         listeners = [it for node in self.shell.cluster.nodes.values() for it in node.listeners]
         plain = sorted({it.port for it in listeners if it.transport != "TLS"})
         sealed = sorted({it.port for it in listeners if it.transport == "TLS"})
@@ -237,13 +246,27 @@ class Lab:
         capture = self.site.directory / f"{name}.pcap"
         film = Film(name, shows, self._names())
         hosts = {listener.host for listener in listeners}
+        begun = beginning_of(self.shell)
         async with capturing(capture, [*plain, *sealed], sorted(hosts)):
             yield film
         film.rungs = await ladder(capture, plain, tls)
         assert film.rungs, f"no SIP in {capture}"
         assert await complaints(capture, plain, tls) == []
+        if whole:
+            verdict = replay(self._notes(film, capture, begun))[2]
+            assert verdict.open == (), "\n".join(map(str, verdict.open))
+            assert verdict.compared > 0
         if self.site.archive is not None:
             await keep(film, capture, self.site.archive, tls)
+
+    def _notes(self, film: Film, capture: Path, begun: Beginning) -> Notes:
+        """What it takes to play the capture again."""
+        keys = keylog_of(self.site)
+        messages = read_capture(capture, key_log=keys if keys.exists() else None).messages
+        file = notes_since(begun, self.shell, messages, title=film.shows)
+        if keys.exists():
+            file = file.model_copy(update={"key_log": keys.name})
+        return Notes(capture.with_suffix(SUFFIX), file, capture, self.shell.cluster)
 
     def _names(self) -> dict[Address, str]:
         return {

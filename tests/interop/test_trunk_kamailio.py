@@ -114,7 +114,9 @@ async def test_a_call_goes_out_over_the_trunk_and_its_challenge_is_answered(
                 port=here.subscriber
             ) as subscriber,
             here.lab.filmed(
-                f"sipp-calls-out-over-trunk-{transport.lower()}", "A call over a trunk."
+                f"sipp-calls-out-over-trunk-{transport.lower()}",
+                "A call over a trunk.",
+                whole=transport == "UDP",
             ) as film,
         ):
             await here.in_service(True, False)

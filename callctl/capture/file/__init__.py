@@ -1,0 +1,1 @@
+"""Capture files: octets in, packets out."""

@@ -1,0 +1,1 @@
+"""From what a packet is captured with down to datagrams and segments."""

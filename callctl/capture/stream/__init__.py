@@ -1,0 +1,1 @@
+"""From the segments of a connection to the SIP messages inside."""

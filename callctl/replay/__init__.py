@@ -1,0 +1,1 @@
+"""Captures as regressions: the outside parties of a capture are played against the engine."""

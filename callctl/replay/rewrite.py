@@ -1,0 +1,320 @@
+"""A message of the capture as its party says it now: what is quoted is what was made up now.
+
+Headers keep their order, their spelling and their values wherever nothing has to change.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+from callctl.replay.learned import Learned
+from callctl.replay.notes_schema import RegisteredEntry
+from callctl.replay.recording import INITIAL, Place, Recorded
+from sipstack.digest.answer import answer
+from sipstack.digest.compute import is_supported
+from sipstack.message.headers import Headers
+from sipstack.message.message import Message, Request, Response, ensure_content_length
+from sipstack.message.nameaddr import NameAddr
+
+_BRANCH: Final = re.compile(r"(;\s*branch\s*=\s*)([^\s;,]+)", re.IGNORECASE)
+_TAG: Final = re.compile(r"(;\s*tag\s*=\s*)([^\s;,]+)", re.IGNORECASE)
+_PARAMETER: Final = r"\b{}\s*=\s*\"?([^\",\s]+)"
+_AUTHORIZATIONS: Final = ("authorization", "proxy-authorization")
+_RING: Final = range(101, 300)  # responses that may make a dialog (RFC 3261 §12.1)
+
+Passwords: TypeAlias = Callable[[str], str | None]
+"""The password of a user name; None for one that nobody knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """What is the same for all messages of one play."""
+
+    passwords: Passwords | None = None  # None: digests stay as they were recorded
+    addresses: Mapping[str, str] = field(default_factory=dict)  # of the capture, to those of now
+    targets: Mapping[str, str] = field(default_factory=dict)  # in Request-URIs outside dialogs
+    salt: str = ""  # behind branches, Call-IDs and tags, for a server that remembers
+
+    def moved(self, text: str) -> str:
+        """`text` with the addresses of now."""
+        return _substituted(text, self.addresses)
+
+
+class Rewriter:
+    """Knows what was learned, and how this play goes."""
+
+    __slots__ = ("_manner", "_texts", "learned")
+
+    def __init__(self, manner: Manner, learned: Learned) -> None:
+        self.learned = learned
+        self._manner = manner
+
+    # Requests of a party.
+
+    def request(self, recorded: Recorded) -> Request:
+        """A request of the capture, for now."""
+        assert recorded.request is not None
+        made = recorded.request.copy()
+        party, learned = recorded.place.party, self.learned
+        call_id, peer = made.call_id, made.to_tag
+        own = made.from_tag
+        self._branch(made)
+        if peer is not None:
+            self._set_tag(made, "to", learned.tag(call_id, peer))
+            self._route(made, party, call_id, peer)
+        elif self._manner.targets:
+            made.set_uri(_substituted(made.uri_text, self._manner.targets))
+        if own is not None:
+            self._set_tag(made, "from", learned.tag(call_id, own))
+        self._set(made, "Call-ID", learned.call_id(call_id))
+        self._number(made, party, call_id)
+        self._rack(made, call_id)
+        self._texts_and_addresses(made)
+        if made.method != "ACK" or peer is None:
+            self._credentials(made, party)
+        ensure_length(made)
+        return made
+
+    def _branch(self, made: Request) -> None:
+        salt = self._manner.salt
+        if salt:
+            line = made.headers.keys.index("via")
+            lines = made.headers.lines
+            lines[line] = _BRANCH.sub(lambda it: f"{it[1]}{it[2]}{salt}", lines[line], count=1)
+            made.headers.cache.pop("via", None)
+
+    def _route(self, made: Request, party: str, call_id: str, peer: str) -> None:
+        way = self.learned.ways.get((party, call_id, peer))
+        if way is None:
+            return
+        made.headers.remove("route")
+        for route in reversed(way.routes):
+            made.headers.prepend("Route", route)
+        made.set_uri(way.target)
+
+    def _number(self, made: Request, party: str, call_id: str) -> None:
+        ahead = self.learned.ahead.get((party, call_id), 0)
+        if ahead:
+            number, method = made.cseq.number + ahead, made.cseq.method
+            self._set(made, "CSeq", f"{number} {method}")
+
+    def _rack(self, made: Request, call_id: str) -> None:
+        text = made.headers.first("rack")
+        if text is None:
+            return
+        number, _, rest = text.partition(" ")
+        now = self.learned.reliable.get((call_id, number))
+        if now is not None:
+            self._set(made, "RAck", f"{now} {rest.strip()}")
+
+    def _credentials(self, made: Request, party: str) -> None:
+        passwords = self._manner.passwords
+        if passwords is None:
+            return
+        for key in _AUTHORIZATIONS:
+            text = made.headers.first(key)
+            if text is None or not text.lower().startswith("digest"):
+                continue
+            made.headers.remove(key)
+            username = _parameter(text, "username")
+            if username is not None:
+                self.authorize(made, party, key, username)
+
+    def authorize(self, made: Request, party: str, key: str, username: str) -> bool:
+        """Answer the last challenge of a party; False if that cannot be done."""
+        passwords = self._manner.passwords
+        challenge = self.learned.challenges.get((party, key))
+        password = passwords(username) if passwords is not None else None
+        if challenge is None or password is None or not is_supported(challenge.algorithm):
+            return False
+        uses = self.learned.uses
+        count = uses[challenge.nonce] = uses.get(challenge.nonce, 0) + 1
+        credentials = answer(
+            challenge, username, password, made.method, made.uri_text, f"{count:016x}", count
+        )
+        name = "Authorization" if key == "authorization" else "Proxy-Authorization"
+        made.headers.remove(key)
+        made.headers.append(name, credentials.header_value())
+        return True
+
+    # Responses of a party.
+
+    def response(self, recorded: Recorded, asked: Recorded, request: Request) -> Response:
+        """A response of the capture to what was asked now, which was `asked` in the capture.
+
+        Source: RFC 3261 §8.2.6.2; hops behind the party have their Record-Route on top (§16.6).
+        """
+        message = recorded.message
+        assert isinstance(message, Response)
+        own = message.to_tag
+        made = Response(message.status, message.reason, Headers(), message.body)
+        source = request.headers
+        routes = _lines(source, "record-route") if _makes_dialog(message) else []
+        behind = message.headers.values("record-route")
+        before = len(asked.message.headers.values("record-route"))
+        routes = [f"Record-Route: {it}" for it in behind[: max(0, len(behind) - before)]] + routes
+        copied = {
+            "via": _lines(source, "via"),
+            "record-route": routes,
+            "from": _lines(source, "from"),
+            "to": [_with_tag(_lines(source, "to")[0], own, has_one=request.to_tag is not None)],
+            "call-id": _lines(source, "call-id"),
+            "cseq": _lines(source, "cseq"),
+        }
+        if "record-route" not in message.headers.keys and routes:
+            _add(made.headers, "record-route", copied.pop("record-route"))
+        for key, line in zip(message.headers.keys, message.headers.lines, strict=True):
+            if key in ("via", "from", "to", "call-id", "cseq", "record-route"):
+                _add(made.headers, key, copied.pop(key, []))
+            else:
+                _add(made.headers, key, [line])
+        self._texts_and_addresses(made, but=("via", "from", "to", "record-route"))
+        ensure_length(made)
+        return made
+
+    # What the party has to say that the capture does not show.
+
+    def acknowledge(self, sent: Request, response: Response) -> Request:
+        """The ACK of a final response that is no success (RFC 3261 §17.1.1.3)."""
+        headers = Headers()
+        _add(headers, "via", _lines(sent.headers, "via")[:1])
+        for key in ("route", "from"):
+            _add(headers, key, _lines(sent.headers, key))
+        _add(headers, "to", _lines(response.headers, "to"))
+        _add(headers, "call-id", _lines(sent.headers, "call-id"))
+        return _finished("ACK", sent.uri_text, headers, sent.cseq.number)
+
+    def in_dialog(
+        self, method: str, number: int, sent: Request, response: Response, branch: str
+    ) -> Request:
+        """A request in the dialog that `response` has made, by who sent `sent`."""
+        headers = Headers()
+        via = _BRANCH.sub(lambda it: f"{it[1]}{branch}", _lines(sent.headers, "via")[0], count=1)
+        _add(headers, "via", [via])
+        for route in reversed(response.record_routes):
+            headers.append("Route", str(route))
+        for key, source in (("from", sent.headers), ("to", response.headers)):
+            _add(headers, key, _lines(source, key))
+        _add(headers, "call-id", _lines(sent.headers, "call-id"))
+        contacts = response.contacts
+        target = str(contacts[0].uri) if contacts else sent.uri_text
+        return _finished(method, target, headers, number)
+
+    # Inside.
+
+    def _texts_and_addresses(self, made: Message, but: tuple[str, ...] = ()) -> None:
+        texts, addresses = self.learned.texts, self._manner.addresses
+        if not texts and not addresses:
+            return
+        headers = made.headers
+        for at, (key, line) in enumerate(zip(headers.keys, headers.lines, strict=True)):
+            if key in but or key == "route":
+                continue
+            changed = self._manner.moved(_substituted(line, texts))
+            if changed != line:
+                headers.lines[at] = changed
+                headers.cache.pop(key, None)
+        if isinstance(made, Request):
+            made.set_uri(self._manner.moved(_substituted(made.uri_text, texts)))
+        if addresses and made.body:
+            made.body = self._manner.moved(made.body.decode("latin-1")).encode("latin-1")
+
+    @staticmethod
+    def _set(made: Message, name: str, value: str) -> None:
+        if made.headers.first(name.lower()) != value:
+            made.headers.replace_first(name, value)
+
+    @staticmethod
+    def _set_tag(made: Message, key: str, tag: str) -> None:
+        headers = made.headers
+        line = headers.keys.index(key)
+        head, found, rest = headers.lines[line].rpartition(">")
+        changed = _TAG.sub(lambda it: f"{it[1]}{tag}", rest, count=1)
+        if changed != rest:
+            headers.lines[line] = head + found + changed
+            headers.cache.pop(key, None)
+
+
+def ensure_length(made: Message) -> None:
+    """Keep a Content-Length true; a message that has none stays without."""
+    if made.headers.has("content-length"):
+        ensure_content_length(made)
+
+
+def user_of(request: Request) -> str | None:
+    """The user that a request would give credentials as: of its From."""
+    address: NameAddr = request.from_
+    return address.uri.user_unescaped
+
+
+def username_of(request: Request) -> str | None:
+    """The user name of its credentials, readable even where the rest is masked."""
+    for key in _AUTHORIZATIONS:
+        for text in request.headers.all(key):
+            name = _parameter(text, "username")
+            if name is not None:
+                return name
+    return None
+
+
+def registering(entry: RegisteredEntry, place: Place, domain: str, number: int) -> Request:
+    """A REGISTER for a line at a place."""
+    host = f"[{place.host}]" if ":" in place.host else place.host
+    there, aor = f"{host}:{place.port}", f"sip:{entry.line}@{domain}"
+    way = "" if place.transport == "UDP" else f";transport={place.transport.lower()}"
+    headers = Headers()
+    for name, value in (
+        ("Via", f"SIP/2.0/{place.transport} {there};branch=z9hG4bKregistered{number}"),
+        ("From", f"<{aor}>;tag=registered{number}"),
+        ("To", f"<{aor}>"),
+        ("Call-ID", f"registered-{number}@{there}"),
+        ("CSeq", "1 REGISTER"),
+        ("Contact", entry.contact or f"<sip:{entry.line}@{there}{way}>"),
+        ("Supported", "path, gruu, outbound"),
+        ("Expires", "3600"),
+        ("Max-Forwards", "70"),
+        ("Content-Length", "0"),
+    ):
+        headers.append(name, value)
+    return Request("REGISTER", f"sip:{domain}", headers)
+
+
+def _finished(method: str, uri: str, headers: Headers, number: int) -> Request:
+    headers.append("CSeq", f"{number} {method}")
+    headers.append("Max-Forwards", "70")
+    headers.append("Content-Length", "0")
+    return Request(method, uri, headers)
+
+
+def _makes_dialog(response: Response) -> bool:
+    return response.cseq.method in INITIAL and response.status in _RING
+
+
+def _lines(headers: Headers, key: str) -> list[str]:
+    return [line for at, line in zip(headers.keys, headers.lines, strict=True) if at == key]
+
+
+def _add(headers: Headers, key: str, lines: list[str]) -> None:
+    headers.keys += [key] * len(lines)
+    headers.lines += lines
+
+
+def _with_tag(line: str, tag: str | None, *, has_one: bool) -> str:
+    return line if tag is None or has_one else f"{line.rstrip()};tag={tag}"
+
+
+def _parameter(text: str, name: str) -> str | None:
+    found = re.search(_PARAMETER.format(name), text, re.IGNORECASE)
+    return None if found is None else found[1]
+
+
+def _substituted(text: str, texts: Mapping[str, str]) -> str:
+    """`text` with each key of `texts` replaced, the longest first, and nothing twice."""
+    found = [old for old in texts if old in text]
+    if not found:
+        return text
+    pattern = "|".join(re.escape(old) for old in sorted(found, key=len, reverse=True))
+    return re.sub(rf"(?<![\w.])(?:{pattern})(?![\w])", lambda it: texts[it[0]], text)

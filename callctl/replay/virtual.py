@@ -1,0 +1,361 @@
+"""Plays a script against nodes in virtual time: at the clock of the capture, as fast as it goes.
+
+Every place of the capture is a party with sockets of its own in the simulated network, which loses
+and delays nothing here; the clouds answer pushes as the notes say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import Final
+
+from callctl.model.cluster import Cluster
+from callctl.model.device import Device
+from callctl.phone.push_identity import PushIdentity
+from callctl.phone.settings import AnswerPlan
+from callctl.push.events import LostReason, PostPush, PushAnswered, PushLost, PushWritten
+from callctl.replay.learned import Learned
+from callctl.replay.live import Played
+from callctl.replay.notes import Notes
+from callctl.replay.notes_schema import NodeEvent
+from callctl.replay.play_event import (
+    AnswerPush,
+    Befall,
+    HangUp,
+    Heard,
+    LosePush,
+    PlayAction,
+    PlayEvent,
+    PushLeft,
+    Say,
+    SignInDevice,
+    SignOutDevice,
+)
+from callctl.replay.player import Player
+from callctl.replay.recording import Place
+from callctl.replay.rewrite import Manner, Rewriter
+from callctl.replay.script import Script
+from callctl.sim.alarm_desk import AlarmDesk
+from callctl.sim.cloud_party import UNIX_MS_AT_ZERO, CloudParty
+from callctl.sim.cloud_way import CloudNews
+from callctl.sim.entropy import Streams
+from callctl.sim.glance import Glance, is_message
+from callctl.sim.network import End, Network, Peer, Sockets, Waiting
+from callctl.sim.node_factory import NodeFactory, Onboarded
+from callctl.sim.node_party import Bus, NodeParty
+from callctl.sim.node_processes import NodeProcesses
+from callctl.sim.party import Party, Role
+from callctl.sim.phone_party import phone_settings
+from callctl.sim.push_eye import SeenPush
+from callctl.sim.scenario import CloudPlan, PhonePlan
+from callctl.sim.sign_in_desk import SignInDesk
+from callctl.sim.simulation import registrars_of
+from callctl.sim.watch import Judge, Watch
+from callctl.sim.weather import STILL, Weather
+from callctl.sim.world import World
+from sipstack.timing import SECOND, Instant
+from sipstack.transport.flow import UNCONNECTED, BytesReceived, Flow, Send, TransportEvent
+
+NOBODY: Final = "?"
+SIGNS_IN_FROM: Final = "192.0.2.200"  # RFC 5737: managed clients sign in over HTTPS
+
+
+class VirtualStage:
+    """One play. `run` gives what came of it."""
+
+    def __init__(
+        self, notes: Notes, script: Script, *, seed: int = 1, factory: NodeFactory | None = None
+    ) -> None:
+        cluster = self._cluster = notes.cluster
+        streams = Streams(seed)
+        self.world = World()
+        self.watch = Watch(self.world, (_Pushes(self._seen),))
+        between_ns = round(notes.file.between_nodes_s * SECOND)
+        hosts = frozenset(it.listeners[0].host for it in cluster.nodes.values())
+        between = Weather(delay_min_ns=between_ns, delay_max_ns=between_ns)
+        self.network = _PlayedNetwork(
+            self.world, streams.random("network"), self.watch, hosts, between_ns
+        )
+        bus = Bus(self.world, streams.random("bus"))
+        bus.weather = between
+        self._cloud = _PlayedCloud(self.world, streams, self.watch)
+        self._streams = streams
+        self.nodes = {
+            name: NodeParty(
+                name,
+                self.world,
+                self.network,
+                bus,
+                self._cloud,
+                AlarmDesk(self.world, self.watch, cluster.release),
+                self.watch,
+                cluster,
+                self._maker(factory or NodeFactory(), name),
+            )
+            for name in cluster.nodes
+        }
+        self._desk = SignInDesk(cluster, bus.nodes, self.watch)
+        self._identities: dict[str, PushIdentity] = {}
+        self._players = {it.number: _Outsider(it, self) for it in script.recording.places}
+        began_at = Instant(round(notes.file.starts_s * SECOND))
+        targets = _own_targets(script, cluster) if notes.inserted else {}
+        rewriter = Rewriter(Manner(self._password, targets=targets), Learned())
+        self.player = Player(script, notes.file, rewriter, began_at, cluster.domain)
+        self.timer_at: Instant | None = None
+
+    def run(self) -> Played:
+        """Everything, to the end."""
+        for node in self.nodes.values():
+            node.start()
+        self.world.watch(self)
+        self.world.run_to(self.player.played.ended_at)
+        return self.player.finish(self.world.now)
+
+    # As a machine of the world.
+
+    def advance(self, now: Instant) -> None:
+        """Let parties say what is due."""
+        self._perform(self.player.advance(now))
+
+    def next_deadline(self) -> Instant | None:
+        """When somebody says something."""
+        return self.player.next_deadline()
+
+    def heard(self, event: PlayEvent) -> None:
+        """A place got something, or a push left."""
+        self._perform(self.player.receive(event, self.world.now))
+        self.world.watch(self)
+
+    # Actions.
+
+    def _perform(self, actions: tuple[PlayAction, ...]) -> None:
+        for action in actions:
+            match action:
+                case Say():
+                    self._players[action.place.number].say(action)
+                case HangUp(place):
+                    self._players[place.number].hang_up()
+                case AnswerPush(tracking_id, status, body):
+                    self._cloud.hear(tracking_id, PushAnswered(tracking_id, status, body.encode()))
+                case LosePush(tracking_id, reason):
+                    lost: LostReason = reason  # type: ignore[assignment]
+                    self._cloud.hear(tracking_id, PushLost(tracking_id, lost))
+                case SignInDevice(device):
+                    self._sign_in(self._cluster.devices[device])
+                case SignOutDevice(device):
+                    out = self._identity(self._cluster.devices[device]).sign_out()
+                    self._desk.sign_out(out, SIGNS_IN_FROM, self.world.now)
+                case Befall(node, event):
+                    _befall(self.nodes[node], event)
+
+    def _sign_in(self, device: Device) -> None:
+        self._desk.sign_in(self._identity(device).sign_in(), SIGNS_IN_FROM, self.world.now)
+
+    def _identity(self, device: Device) -> PushIdentity:
+        known = self._identities.get(device.name)
+        if known is None:
+            plan = PhonePlan(device, SIGNS_IN_FROM, "TLS", AnswerPlan(), 0)
+            registrars = registrars_of(self._cluster, device.name, "TLS")
+            settings = phone_settings(plan, registrars, self._cluster)
+            entropy = self._streams.entropy(f"identity {device.name}")
+            known = self._identities[device.name] = PushIdentity(settings, entropy)
+        return known
+
+    def _seen(self, node: Party, push: SeenPush) -> None:
+        name = push.device_name
+        if name == NOBODY:  # of a standard client: its REGISTER has brought the token
+            name = self._device_of(push)
+        self.heard(PushLeft(push.tracking_id, node.name, name, push.kind.value, push.active_node))
+
+    def _device_of(self, push: SeenPush) -> str:
+        for node in self.nodes.values():
+            for binding in node.processes.engine.push_bindings:
+                for token in (binding.voip_token, binding.message_token):
+                    if token is not None and f'"{token}"'.encode() in push.body:
+                        return binding.device_name
+        return NOBODY
+
+    def _password(self, username: str) -> str | None:
+        user = self._cluster.users.get(username)
+        if user is not None:
+            return user.password.get_secret_value()
+        for trunk in self._cluster.trunks.values():
+            if trunk.inbound is not None and trunk.inbound.username == username:
+                return trunk.inbound.password.get_secret_value()
+        return None
+
+    def _maker(self, factory: NodeFactory, name: str) -> Callable[[int], NodeProcesses]:
+        onboarded = Onboarded(lambda: self._cloud.account, CloudPlan(), UNIX_MS_AT_ZERO)
+
+        def make(life: int) -> NodeProcesses:
+            return factory.processes(self._cluster, name, self._streams, life, onboarded)
+
+        return make
+
+    def listener(self, node: str, transport: str) -> tuple[str, int]:
+        """Where a node takes a transport."""
+        listener = self._cluster.nodes[node].listener(transport)
+        assert listener is not None
+        return listener.host, listener.port
+
+
+class _Outsider(Party):
+    """One place of the capture."""
+
+    __slots__ = ("_flows", "_place", "_stage")
+
+    def __init__(self, place: Place, stage: VirtualStage) -> None:
+        super().__init__(place.party, Role.AGENT, stage.world, stage.network)
+        listeners = () if place.dials else ((place.transport, place.port),)
+        self.sockets = Sockets(self, place.host, listeners, self.take)
+        self._place = place
+        self._stage = stage
+        self._flows: dict[str, Flow] = {}  # connections that nodes opened, by their host
+        stage.network.start(self.sockets)
+        self.up = True
+
+    def take(self, event: TransportEvent) -> None:
+        """From the network."""
+        if isinstance(event, BytesReceived):
+            if event.flow.connection != UNCONNECTED:
+                self._flows[event.flow.remote_host] = event.flow
+            if is_message(event.data):
+                self._stage.heard(Heard(self._place, event.flow, event.data))
+
+    def say(self, action: Say) -> None:
+        """Send one message."""
+        place = self._place
+        flow = action.flow
+        if flow is None:
+            host, port = self._stage.listener(action.node, place.transport)
+            flow = None if place.dials else self._flows.get(host)
+            if flow is None:
+                flow = Flow(place.transport, place.host, place.port, host, port)
+        if flow.connection != UNCONNECTED and flow.connection not in self.sockets.by_number:
+            flow = flow._replace(connection=UNCONNECTED)
+        self.network.send(self.sockets, Send(flow, action.octets))
+
+    def hang_up(self) -> None:
+        """Close every connection."""
+        for end in tuple(self.sockets.by_number.values()):
+            self.network.close(self.sockets, end.flow)
+
+    def counts(self) -> dict[str, int]:
+        """Nothing that anybody waits for."""
+        return {}
+
+
+class _PlayedNetwork(Network):
+    """What a capture shows has its delays in it; only the way from node to node takes time."""
+
+    __slots__ = ("_between", "_nodes")
+
+    def __init__(
+        self, world: World, random: Random, watch: Watch, nodes: frozenset[str], between_ns: int
+    ) -> None:
+        super().__init__(world, random, watch)
+        self._nodes = nodes
+        self._between = Weather(delay_min_ns=between_ns, delay_max_ns=between_ns)
+        self.weather = STILL
+
+    def _send_datagram(self, flow: Flow, data: bytes, glance: Glance | None) -> None:
+        self._choose(flow.local_host, flow.remote_host)
+        super()._send_datagram(flow, data, glance)
+
+    def _send_unconnected(
+        self, sockets: Sockets, flow: Flow, data: bytes, glance: Glance | None
+    ) -> None:
+        self._choose(sockets.host, flow.remote_host)
+        super()._send_unconnected(sockets, flow, data, glance)
+
+    def _dial_arrives(self, what: tuple[Sockets, Peer, list[Waiting]]) -> None:
+        self._choose(what[0].host, what[1][1])
+        super()._dial_arrives(what)
+
+    def _write(self, end: End, data: bytes, glance: Glance | None) -> None:
+        self._choose(end.sockets.host, end.peer.sockets.host)
+        super()._write(end, data, glance)
+
+    def _tell_peer(self, end: End, reason: str) -> None:
+        self._choose(end.sockets.host, end.peer.sockets.host)
+        super()._tell_peer(end, reason)
+
+    def _choose(self, one: str, other: str) -> None:
+        both = one in self._nodes and other in self._nodes
+        self.weather = self._between if both else STILL
+
+
+class _PlayedCloud(CloudParty):
+    """CI as ever; pushes are answered as the notes say."""
+
+    __slots__ = ("_open",)
+
+    def __init__(self, world: World, streams: Streams, watch: Watch) -> None:
+        super().__init__(world, streams, watch)
+        self._open: dict[str, tuple[NodeParty, tuple[int, int]]] = {}
+
+    def post(self, node: NodeParty, push: PostPush) -> None:
+        """A push sets out: `PushLeft` tells of it."""
+        self._open[push.tracking_id] = (node, node.service_life)
+        self._world.plan(self._world.now, self._written, push.tracking_id)
+
+    def _written(self, tracking_id: str) -> None:
+        self._tell(tracking_id, PushWritten(tracking_id))
+
+    def hear(self, tracking_id: str, news: CloudNews) -> None:
+        """The answer to a push, or its loss."""
+        self._tell(tracking_id, news)
+        self._open.pop(tracking_id, None)
+
+    def _tell(self, tracking_id: str, news: CloudNews) -> None:
+        waits = self._open.get(tracking_id)
+        if waits is not None and waits[0].service_life == waits[1]:
+            waits[0].hear_from_cloud(news)
+
+
+class _Pushes(Judge):
+    """Sees pushes leave."""
+
+    __slots__ = ("_seen",)
+
+    def __init__(self, seen: Callable[[Party, SeenPush], None]) -> None:
+        self._seen = seen
+
+    def pushed(self, who: Party, push: SeenPush) -> None:
+        """One leaves."""
+        self._seen(who, push)
+
+
+def _own_targets(script: Script, cluster: Cluster) -> dict[str, str]:
+    """Where the engine was put between parties, they ask it instead of one another."""
+    listener = next(iter(cluster.nodes.values())).listeners[0]
+    here = f"[{listener.host}]" if ":" in listener.host else listener.host
+    targets: dict[str, str] = {}
+    for place in script.recording.places:
+        there = f"[{place.host}]" if ":" in place.host else place.host
+        targets[f"{there}:{place.port}"] = f"{here}:{listener.port}"
+        targets[there] = f"{here}:{listener.port}"
+    return targets
+
+
+def _befall(node: NodeParty, event: NodeEvent) -> None:
+    match event:
+        case NodeEvent.STARTS:
+            node.restart()
+        case NodeEvent.STOPS:
+            node.stop()
+        case NodeEvent.DIES:
+            node.kill(power=False)
+        case NodeEvent.LOSES_POWER:
+            node.kill(power=True)
+        case NodeEvent.PUSH_SERVICE_STOPS:
+            node.set_cpns(False)
+        case NodeEvent.PUSH_SERVICE_STARTS:
+            node.set_cpns(True)
+        case NodeEvent.PUSH_SERVICE_HANGS:
+            node.hang_cpns(True)
+        case NodeEvent.PUSH_SERVICE_GOES_ON:
+            node.hang_cpns(False)
+        case NodeEvent.PUSH_SERVICE_DIES:
+            node.kill_cpns()

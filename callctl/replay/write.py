@@ -1,0 +1,143 @@
+"""Writes what nodes saw as a capture, with its notes and its cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from callctl.capture.capture import Capture
+from callctl.capture.pcapng import Direction
+from callctl.model.cluster import Cluster
+from callctl.model.dump import cluster_text
+from callctl.replay.gather import Seen, SeenEnd
+from callctl.replay.notes import CLUSTER_SUFFIX, SUFFIX, notes_text
+from callctl.replay.notes_schema import INSERTED, NotesFile
+from callctl.replay.recording import Recording
+from sipstack.timing import SECOND, Instant
+from sipstack.transport.flow import Flow
+
+PASSWORD: Final = "replayed"
+"""Of every user: both sides of a digest are played, so that any will do."""
+
+
+class Told(NamedTuple):
+    """Something that is no message."""
+
+    node: str  # where it shows
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What there is to write. Times are ns since the recording began."""
+
+    seen: tuple[Seen, ...]
+    ends: tuple[SeenEnd, ...]
+    file: NotesFile
+    cluster: Cluster
+    unix_ns_at_zero: int
+
+    def write(self, directory: Path, name: str) -> Path:
+        """Capture, notes and cluster. Returns: the path of the notes. Raises: OSError."""
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / f"{name}.pcapng").write_bytes(self.octets())
+        text = cluster_text(self.cluster, lambda _: PASSWORD)
+        (directory / f"{name}{CLUSTER_SUFFIX}").write_text(text)
+        notes = directory / f"{name}{SUFFIX}"
+        notes.write_text(notes_text(self.file))
+        return notes
+
+    def octets(self) -> bytes:
+        """The capture file: an interface for each node, pushes and node events as notes."""
+        capture = Capture(self.unix_ns_at_zero)
+        names = [(node.listeners[0].host, name) for name, node in self.cluster.nodes.items()]
+        names += _named(self.file.parties)
+        first = next(iter(self.cluster.nodes))
+        title = self.file.title or "a recording"
+        blocks = [capture.begin(names), capture.note(Instant(0), first, f"begins: {title}")]
+        for at, what in sorted(self._happenings(), key=lambda it: it[0]):
+            now = Instant(at)
+            if isinstance(what, Told):
+                blocks.append(capture.note(now, what.node, what.text))
+            elif isinstance(what, SeenEnd):
+                direction = Direction.RECEIVED if what.by_party else Direction.SENT
+                blocks.append(capture.closed(now, what.node, self._flow(what), direction))
+            else:
+                direction = Direction.RECEIVED if what.inward else Direction.SENT
+                flow = self._flow(what)
+                blocks.append(capture.message(now, what.node, flow, direction, what.octets))
+        return b"".join(blocks)
+
+    def _happenings(self) -> list[tuple[int, Seen | SeenEnd | Told]]:
+        file, first = self.file, next(iter(self.cluster.nodes))
+        found: list[tuple[int, Seen | SeenEnd | Told]] = [(it.at, it) for it in self.seen]
+        found += [(it.at, it) for it in self.ends]
+        for push in file.pushes or ():
+            names = f", names {push.names_node}" if push.names_node else ""
+            answer = push.lost or push.answer or "no answer"
+            text = f"push {push.kind} to {push.device}{names}: {answer}"
+            found.append((round(push.at * SECOND), Told(push.node, text)))
+        for event in file.node_events:
+            text = f"{event.node} {event.event.value}"
+            found.append((round(event.at * SECOND), Told(event.node, text)))
+        for signed, how in ((file.sign_ins, "in"), (file.sign_outs, "out")):
+            for each in signed:
+                text = f"{each.device} signs {how}"
+                found.append((round(each.at * SECOND), Told(first, text)))
+        return found
+
+    def _flow(self, of: Seen | SeenEnd) -> Flow:
+        listener = self.cluster.nodes[of.node].listener(of.transport)
+        assert listener is not None
+        return Flow(of.transport, listener.host, listener.port, of.host, of.port, of.connection)
+
+
+def kept_of(recording: Recording, file: NotesFile, cluster: Cluster) -> Kept:
+    """A recording that was read, to be written again.
+
+    Raises: ValueError for one in which the engine is put between parties: what they said to one
+    another is not what a node sees.
+    """
+    if INSERTED in file.sut:
+        raise ValueError("a capture in which the engine is inserted cannot be written anew")
+    seen = tuple(
+        Seen(
+            it.at,
+            it.frame,
+            it.node,
+            it.inward,
+            it.place.transport,
+            it.place.host,
+            it.place.port,
+            it.place.number if it.place.dials else 0,
+            it.place.dials,
+            it.octets,
+        )
+        for it in recording.messages
+    )
+    nodes = {message.place: message.node for message in recording.messages}
+    ends = tuple(
+        SeenEnd(
+            it.at,
+            nodes[it.place],
+            it.place.transport,
+            it.place.host,
+            it.place.port,
+            it.place.number,
+            it.place.dials,
+            it.by_party,
+        )
+        for it in recording.ends
+        if it.place in nodes
+    )
+    return Kept(seen, ends, file, cluster, recording.unix_ns_at_zero)
+
+
+def _named(parties: dict[str, list[str]]) -> Iterable[tuple[str, str]]:
+    """Addresses that stand for one party; those with a port are of several."""
+    for name, places in parties.items():
+        for place in places:
+            if ":" not in place:
+                yield place, name
