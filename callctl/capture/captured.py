@@ -135,7 +135,7 @@ class CaptureError(Exception):
         place = "" if frame is None else f"frame {frame}"
         if offset is not None:
             place += f"{' at ' if place else ''}octet {offset}"
-        super().__init__(": ".join(part for part in (file, place, what) if part))
+        super().__init__(_line(": ".join(part for part in (file, place, what) if part)))
         self.file = file
         self.what = what
         self.frame = frame  # the one that could not be read
@@ -161,4 +161,10 @@ class Tally:
         """Something the reader of the capture should know, of the frame with that number."""
         self.problems_all += 1
         if len(self.problems) < self._problems_max:
-            self.problems.append(problem if number is None else f"frame {number}: {problem}")
+            where = "" if number is None else f"frame {number}: "
+            self.problems.append(_line(where + problem))
+
+
+def _line(text: str) -> str:
+    """Names of files and interfaces may hold anything."""
+    return " ".join(text.splitlines())

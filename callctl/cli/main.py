@@ -19,6 +19,7 @@ from callctl.cli import (
     onboarding,
     push,
     reg,
+    replay,
     rtmt,
     trace,
 )
@@ -62,6 +63,7 @@ COMMANDS: Final[tuple[tuple[Group, Command], ...]] = (
     (OPERATE, alarm.app),
     (OPERATE, rtmt.app),
     (WITHOUT, sim),
+    (WITHOUT, replay.app),
 )
 
 

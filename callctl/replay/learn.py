@@ -24,7 +24,7 @@ BETWEEN: Final = Address("192.0.2.1", 5060)
 """Where the engine stands that is put between parties (RFC 5737)."""
 
 DOMAIN: Final = "replay.example"
-PASSWORD: Final = "replayed"
+PASSWORD: Final = "replay"
 FIRST_NODE: Final = "ucm1"
 
 

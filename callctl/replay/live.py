@@ -75,6 +75,7 @@ class Played:
     called: dict[Exchange, Called] = field(default_factory=dict)
     surprises: list[Called] = field(default_factory=list)  # requests that nothing stands for
     pushed: list[Pushed] = field(default_factory=list)
+    said: dict[Recorded, bytes] = field(default_factory=dict)
     said_at: dict[Recorded, Instant] = field(default_factory=dict)
     came_at: dict[Recorded, Instant] = field(default_factory=dict)
     unsaid: list[Recorded] = field(default_factory=list)  # steps that could not be played

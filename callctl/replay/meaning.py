@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from typing import Final, NamedTuple
 
+from callctl.capture.mask import masked
 from sipstack.errors import SipSyntaxError
 from sipstack.message.message import Message, Request
 from sipstack.message.nameaddr import NameAddr
@@ -146,11 +147,13 @@ def _bodies(captured: bytes, now: bytes) -> str:
         return f"{len(captured)} octets in the capture, none now"
     if not captured:
         return f"none in the capture, {len(now)} octets now"
-    lines, lines_now = captured.splitlines(), now.splitlines()
+    lines, lines_now = masked(captured).splitlines(), masked(now).splitlines()
     for line, line_now in zip(lines, lines_now, strict=False):
         if line != line_now:
             there = line.decode("utf-8", "replace")
             return (
                 f"{there[:60]!r} in the capture, {line_now.decode('utf-8', 'replace')[:60]!r} now"
             )
+    if len(lines) == len(lines_now):
+        return "other keys, or other line ends"
     return f"{len(lines)} lines in the capture, {len(lines_now)} now"

@@ -106,6 +106,10 @@ class Player:
                 self._expected.setdefault((request.place.party, request.method), {})[exchange] = (
                     None
                 )
+        first = {it.message.call_id: it for it in reversed(script.recording.messages)}
+        for call_id, message in first.items():
+            if message.inward:
+                rewriter.begin(call_id)
         self._plan_notes(file)
         for step in script.steps:
             if step.after is None:
@@ -242,6 +246,7 @@ class Player:
         else:
             made = self._rewriter.request(message)
         asked = Asked(step.exchange, made, made.to_bytes(), now)
+        self.played.said[message] = asked.octets
         self.played.asked[step.exchange] = asked
         branch = made.top_via.branch or ""
         if made.method == "ACK":
@@ -265,7 +270,7 @@ class Player:
     def _answer(self, step: Step) -> tuple[PlayAction, ...]:
         called = self.played.called[step.exchange]
         made = self._rewriter.response(step.message, step.exchange.request, called.request)
-        called.said = made.to_bytes()
+        called.said = self.played.said[step.message] = made.to_bytes()
         return (Say(called.came.place, step.message.node, called.said, called.flow),)
 
     def _acknowledged(self, ack: Request, octets: bytes) -> None:

@@ -54,6 +54,11 @@ class Rewriter:
 
     # Requests of a party.
 
+    def begin(self, call_id: str) -> None:
+        """A party will say this Call-ID first: a server that remembers must not know it."""
+        if self._manner.salt:
+            self.learned.call_ids[call_id] = f"{self._manner.salt}-{call_id}"
+
     def request(self, recorded: Recorded) -> Request:
         """A request of the capture, for now."""
         assert recorded.request is not None

@@ -18,7 +18,7 @@ from callctl.replay.recording import Recording
 from sipstack.timing import SECOND, Instant
 from sipstack.transport.flow import Flow
 
-PASSWORD: Final = "replayed"
+PASSWORD: Final = "replay"
 """Of every user: both sides of a digest are played, so that any will do."""
 
 

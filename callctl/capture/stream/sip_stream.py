@@ -138,7 +138,7 @@ class SipStream:
         if not self._way.reads:
             self._searched += found.start
         if not found.whole:
-            self._scanned = found.scanned - found.start
+            self._scanned = max(found.scanned - found.start, 0)
             return False
         if self._skipped:
             self._way.tell(

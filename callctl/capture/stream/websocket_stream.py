@@ -60,9 +60,7 @@ class WebSocketStream:
             return False
         start, size = header
         if size > MESSAGE_OCTETS_MAX or buffer[0] & 15 not in (*DATA, *CONTROL):
-            self._way.tell(
-                "no WebSocket frame where one is due; the next message is lost", frame.number
-            )
+            self._way.tell("no WebSocket frame where one is due", frame.number)
             self._lose()
             return False
         if len(buffer) < start + size:

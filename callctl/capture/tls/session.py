@@ -53,11 +53,17 @@ class Session:
         self.unread = False  # the rest cannot be read
         self.streams: list[Waiting] = []
 
-    def client_hello(self, octets: bytes) -> None:
+    @property
+    def ready(self) -> bool:
+        """Whether both have said hello."""
+        return self.suite is not None and self._client_random != b""
+
+    def client_hello(self, octets: bytes, frame: Frame) -> None:
         """Raises: Unreadable."""
         hello = read_client_hello(octets)
         self._client_random = hello.random
         self.early_data = hello.early_data
+        self._resume(frame)
 
     def server_hello(self, octets: bytes, frame: Frame) -> None:
         """Raises: Unreadable."""
@@ -73,8 +79,7 @@ class Session:
         self._mac_outside = hello.encrypt_then_mac
         self.version = hello.version
         self.suite = suites[hello.suite]
-        for stream in self.streams:
-            stream.resume(frame)
+        self._resume(frame)
 
     def opener(self, *, client: bool, handshake: bool) -> Opener:
         """For the records of client or server; in TLS 1.3 those of the handshake have their own.
@@ -97,6 +102,11 @@ class Session:
             way.tally.counts[Ignored.UNREAD_TLS] += 1
             if why:
                 way.tell(why, number)
+
+    def _resume(self, frame: Frame) -> None:
+        if self.ready:
+            for stream in self.streams:
+                stream.resume(frame)
 
     def _secret(self, label: str) -> bytes:
         secret = self._key_log.secret(self._client_random, label)

@@ -29,12 +29,12 @@ class TlsStream:
 
     __slots__ = (
         "_buffer",
+        "_changed",
         "_client",
         "_handshake",
         "_inside",
         "_opened",
         "_opener",
-        "_sealed",
         "_session",
         "_way",
     )
@@ -50,7 +50,7 @@ class TlsStream:
         self._handshake = bytearray()  # of a handshake message that is not whole
         self._client: bool | None = None  # who this is: known from the hello
         self._opener: Opener | None = None  # None as long as records are in the clear
-        self._sealed = False  # TLS 1.2: what follows is not in the clear
+        self._changed = False  # TLS 1.2: what follows is not in the clear
         self._opened = False  # some record was
 
     @property
@@ -63,7 +63,7 @@ class TlsStream:
         return Other() if self._session.unread else self
 
     def resume(self, frame: Frame) -> None:
-        """What waited for the hello of the server can be read."""
+        """What waited for the hello of the other can be read."""
         self._go_on(frame)
 
     def gap(self, frame: Frame) -> None:
@@ -71,7 +71,7 @@ class TlsStream:
         self._session.give_up(why, self._way, frame.number)
 
     def end(self) -> None:
-        if self._buffer and self._session.suite is None:
+        if not self._session.ready:
             self._session.give_up("", self._way, 0)
         self._inside.end()
 
@@ -93,20 +93,24 @@ class TlsStream:
             raise Unreadable("no TLS record where one is due")
         if len(buffer) < end:
             return False
-        if self._session.suite is None and kind in (CHANGE_CIPHER_SPEC, APPLICATION_DATA):
+        session = self._session
+        plain = kind == HANDSHAKE and (not self._changed or _is_hello(buffer, end))
+        if not session.ready and kind in (HANDSHAKE, APPLICATION_DATA) and not plain:
             if self._client is None or len(buffer) > TLS_WAITING_MAX:
                 raise Unreadable
             return False
         self._way.tally.pieces += 1
         header, body = bytes(buffer[:5]), bytes(buffer[5:end])
         del buffer[:end]
-        if self._session.version == TLS_1_3:
+        if session.version == TLS_1_3:
             if kind == APPLICATION_DATA:
                 self._open(header, body, frame)
             elif kind == HANDSHAKE:
                 self._handshake_octets(body, frame)
-        elif self._sealed:
+        elif session.ready and self._changed:
             self._open(header, body, frame)
+        elif kind == CHANGE_CIPHER_SPEC:
+            self._changed = True  # in TLS 1.3 it means nothing
         else:
             self._record(kind, body, frame)
         return True
@@ -133,11 +137,8 @@ class TlsStream:
             self._inside = self._inside.feed(octets, frame)
         elif kind == HANDSHAKE:
             self._handshake_octets(octets, frame)
-        elif kind == CHANGE_CIPHER_SPEC and self._session.version != TLS_1_3:
-            if self._client is None:
-                raise Unreadable
-            self._sealed = True
-            self._opener = self._session.opener(client=self._client, handshake=False)
+        elif kind == CHANGE_CIPHER_SPEC:
+            self._opener = None  # another handshake, inside TLS 1.2
 
     def _handshake_octets(self, octets: bytes, frame: Frame) -> None:
         buffer = self._handshake
@@ -156,7 +157,7 @@ class TlsStream:
         opener = self._opener
         if kind == CLIENT_HELLO:
             self._client = True
-            self._session.client_hello(message)
+            self._session.client_hello(message, frame)
         elif kind == SERVER_HELLO:
             self._client = False
             self._session.server_hello(message, frame)
@@ -166,3 +167,12 @@ class TlsStream:
             elif kind == FINISHED and opener.of_handshake:
                 assert self._client is not None
                 self._opener = self._session.opener(client=self._client, handshake=False)
+
+
+def _is_hello(buffer: bytearray, end: int) -> bool:
+    """Whether this handshake record holds a hello in the clear: the second, if there are two.
+
+    Otherwise, after a change of ciphers, what it holds is sealed.
+    """
+    size = max(end - 9, 0).to_bytes(3)
+    return bytes(buffer[5:9]) in (b"\x01" + size, b"\x02" + size)

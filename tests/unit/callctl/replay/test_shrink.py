@@ -30,7 +30,7 @@ def test_late_ringing_needs_only_the_call_and_the_phone_that_is_waited_for() -> 
     titles = [message.title for message in shrunk.recording.messages]
     assert titles == ["INVITE", "100 (INVITE)", "180 (INVITE)", "480 (INVITE)", "ACK"]
     assert [signed.device for signed in shrunk.file.sign_ins] == ["TCT2001"]
-    assert shrunk.file.pushes == []
+    assert shrunk.file.pushes is None
     assert told == [
         "1 of 3 calls and registrations, 8 messages",
         "1 of 2 requests of these, 5 messages",
