@@ -85,9 +85,7 @@ def notes_since(
         parties=parties,
         registered=[entry for entry in begun.registered if entry.at in places],
         sign_ins=[SignedEntry(at=0, device=name) for name in begun.signed_in],
-        node_events=[
-            NodeEventEntry(at=0, node=name, event=NodeEvent.DIES) for name in begun.down
-        ],
+        node_events=[NodeEventEntry(at=0, node=name, event=NodeEvent.DIES) for name in begun.down],
         pushes=pushes,
     )
 
