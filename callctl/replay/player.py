@@ -63,6 +63,7 @@ class Player:
     """One play of one script. `began_at` of what it gives is when the capture began."""
 
     __slots__ = (
+        "_again",
         "_beforehand",
         "_by_branch",
         "_by_their_branch",
@@ -94,6 +95,7 @@ class Player:
         self._rewriter = rewriter
         self._heap: list[tuple[Instant, int, _Planned]] = []
         self._order = 0
+        self._again: set[str] = set()  # branches of requests that answer such a challenge
         self._beforehand: dict[str, _Beforehand] = {}  # by branch
         self._by_branch: dict[tuple[str, str], Asked] = {}  # ours, and the method
         self._by_their_branch: dict[tuple[str, str], Called] = {}
@@ -385,7 +387,7 @@ class Player:
         made.headers.replace_first("CSeq", f"{number} {made.method}")
         made.headers.replace_first("Via", str(made.top_via.with_param("branch", f"{branch}c")))
         username = username_of(recorded) or user_of(made)
-        if branch.endswith("c") or username is None:
+        if branch in self._again or username is None:
             return None
         if not self._rewriter.authorize(made, party, key, username):
             return None
@@ -395,6 +397,7 @@ class Player:
         if made.method == "INVITE":
             ack = self._rewriter.acknowledge(asked.sent, response)
             actions.append(Say(heard.place, asked.exchange.request.node, ack.to_bytes()))
+        self._again.add(f"{branch}c")
         self.played.ignore("challenge that the capture does not have")
         again = Asked(asked.exchange, made, made.to_bytes(), now)
         self.played.asked[asked.exchange] = again

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,10 +18,12 @@ from callctl.call.caller_identity import CallerIdentity
 from callctl.engine import call_copy, delivery
 from callctl.engine.delivery import Outgoing
 from callctl.model.release import Release
+from callctl.replay.notes import Notes
 from callctl.replay.notes_schema import DifferenceKind
 from callctl.sim.stories import STORIES
-from helpers.replayed import recorded, replayed, told, with_parameters
+from helpers.replayed import played, recorded, replayed, told, with_parameters
 from sipstack.message.message import ensure_content_length
+from sipstack.timing import SECOND
 
 MISSING, UNEXPECTED = DifferenceKind.MISSING, DifferenceKind.UNEXPECTED
 STATUS, TARGET = DifferenceKind.STATUS, DifferenceKind.TARGET
@@ -178,3 +182,24 @@ def test_body_that_is_touched_on_the_way_is_told_by_its_first_line(
     (found,) = replayed("ios_13").differences
     assert (found.kind, found.header) == (HEADER, "body")
     assert found.detail == "'s=-' in the capture, 's=callctl' now"
+
+
+@pytest.mark.parametrize("ending", [b"c", b"0"])
+def test_nonce_of_before_the_capture_is_challenged_and_answered_once_more(ending: bytes) -> None:
+    """A phone that registers again uses the nonce it has; that of the capture is worth nothing."""
+    story = recorded("ios_13")
+    seen = tuple(
+        it._replace(
+            octets=re.sub(rb"(branch=z9hG4bK\w+)\w(?=[\r;])", rb"\g<1>" + ending, it.octets)
+        )
+        for it in story.seen
+        if it.at > 20 * SECOND
+    )
+    cut = replace(story, seen=seen).recording()
+    register = next(it for it in cut.exchanges if it.request.method == "REGISTER")
+    assert register.request.message.headers.has("authorization")
+    assert [it.status for it in register.responses] == [200]
+    notes = Notes(Path("cut.notes.yaml"), story.file, Path("cut.pcapng"), story.cluster)
+    result, verdict = played(cut, notes)
+    assert verdict.differences == ()
+    assert result.ignored == {"challenge that the capture does not have": 1}
