@@ -359,7 +359,9 @@ class Call(CallParties):
         if result is PushResult.ACCEPTED:
             self.record.note(now, "push-accepted", name)
             return
-        if result is PushResult.FAILED:
+        if result in (PushResult.FAILED, PushResult.LOST):
+            if result is PushResult.LOST:
+                leg.pushes -= 1  # what never rang has not been missed (I6)
             leg.cloud_failed = True
             self.record.note(now, "push-failed", name)
             return

@@ -21,6 +21,7 @@ class PushResult(Enum):
     ACCEPTED = "accepted"
     TARGET_INVALID = "target invalid"  # 410: this device cannot be woken (REG-06)
     NO_SERVICE = "no service"  # the push service of this node is down: nothing left (CALL-18)
+    LOST = "lost"  # the push service died with it, and had not said that it left
     FAILED = "failed"  # an error or no answer of the cloud: the phone may have got it all the same
 
 

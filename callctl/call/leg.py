@@ -129,7 +129,7 @@ class Leg:
         self.branches: list[Branch] = []
         self.ways: deque[tuple[SipTrunk, TrunkDestination]] = deque()  # out, not tried yet
         self.parked: ParkedCall | None = None
-        self.pushes = 0  # ring pushes asked for: at most one, or two after a node was lost
+        self.pushes = 0  # ring pushes, but for lost ones: at most one, or two after a node was lost
         self.pushed_node: str | None = None  # active node named in the newest ring push
         self.repushed = False
         self.second_push: PushKind | None = None

@@ -53,6 +53,7 @@ from callctl.engine.trunks import Trunks
 from callctl.engine.unwanted_dialog import hang_up
 from callctl.model.device import Device
 from callctl.model.trunk import SipTrunk
+from callctl.push.call_manager_link import SERVICE_LOST
 from callctl.push.content import ActiveNode, CallContent
 from callctl.push.events import Outcome, PushOutcome, PushWithdrawn
 from callctl.push.intent import PushIntent
@@ -210,10 +211,15 @@ class CallControl:
         for call in tuple(self.calls):
             self._tell(call, NodeStopping(), now, out)
 
-    def push_ended(self, outcome: PushOutcome, now: Instant, out: Out) -> None:
-        """The push service told how a push ended. Only ring pushes matter to a call."""
+    def push_ended(self, outcome: PushOutcome, left: bool, now: Instant, out: Out) -> None:
+        """The push service told how a push ended. Only ring pushes matter to a call.
+
+        `left`: it had told before that it sent the push.
+        """
         found = self._rings.pop(outcome.intent_id, None)
         result = RESULTS[outcome.outcome]
+        if outcome.reason == SERVICE_LOST and not left:
+            result = PushResult.LOST
         if found is None or result is None:
             return
         call, leg = found

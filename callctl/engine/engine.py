@@ -328,11 +328,12 @@ class Engine:
                 out.append(output)  # type: ignore[arg-type]
 
     def _push_ended(self, outcome: PushOutcome, now: Instant, out: Out) -> None:
+        left = self.calls.pushes.has_left(outcome.intent_id)
         intent = self.calls.pushes.ended(outcome, now)
         if intent is not None and outcome.target_mark:
             # Stopped until the client gives a new token (REG-06).
             self._registry.refuse_target(intent.device_name, outcome.target_mark, out)
-        self.calls.push_ended(outcome, now, out)
+        self.calls.push_ended(outcome, left, now, out)
 
     def _membership(self, actions: tuple[MembershipAction, ...], now: Instant, out: Out) -> None:
         for action in actions:

@@ -78,6 +78,11 @@ class PushesUnderWay:
         self._written(push)
         return True
 
+    def has_left(self, intent_id: str) -> bool:
+        """True if it is open and was written over a TLS session."""
+        push = self._open.get(intent_id)
+        return push is not None and push.written
+
     def ended(self, outcome: PushOutcome, now: Instant) -> PushIntent | None:
         """It has its outcome. Returns: what it was; None if it is not open."""
         push = self._open.pop(outcome.intent_id, None)

@@ -38,6 +38,24 @@ def test_service_that_hung_for_a_moment_posts_what_is_still_wanted() -> None:
     story.rests()
 
 
+def test_ring_push_that_died_unread_with_its_service_is_followed_by_no_missed_push() -> None:
+    """I6: the new service would tell of a call that the phone never heard of."""
+    story = CloudStory()
+    node = story.nodes[TAKES_IT]
+    story.run_to(-1)
+    node.hang_cpns(True)
+    story.run_to(0)
+    call = story.call()
+    story.run_to(0.3)
+    node.kill_cpns()
+    node.set_cpns(True)
+    story.run_to(1)
+    story.caller.hang_up(call)
+    story.run_to(20)
+    assert story.posted() == []
+    story.rests()
+
+
 def test_401_is_a_response_and_an_error_also_if_no_new_token_can_be_had() -> None:
     """OP-13: response +1, error +1."""
     story = CloudStory()

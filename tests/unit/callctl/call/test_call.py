@@ -172,6 +172,16 @@ def test_cloud_error_alone_never_makes_the_subscriber_absent() -> None:
     assert answers(call.advance(at(13))) == [180, 503]
 
 
+def test_ring_push_that_died_with_its_service_is_followed_by_no_missed_push() -> None:
+    """I6: nobody heard of that call."""
+    for result, missed in ((PushResult.FAILED, [PushKind.MISSED]), (PushResult.LOST, [])):
+        call = new_call()
+        leg = sleeper()
+        call.start(line((leg, ())), at(0))
+        assert call.receive(PushEnded(leg, result), at(0.2)) == ()
+        assert pushes(call.receive(CallerCancelled(None), at(1))) == missed
+
+
 @pytest.mark.req("CALL-14", "SHL-09")
 def test_device_that_declines_gets_no_second_push_and_its_answer_reaches_the_caller() -> None:
     for status in (486, 603):
