@@ -17,7 +17,8 @@ class ReadLimits:
 
     pieces: int = 300_000
     """Of one file: what costs several times as much as a packet of media. That is connections,
-    fragments, segments that came too early, TLS records and WebSocket frames. Over it: error."""
+    fragments, segments that came too early, TLS records and WebSocket frames; a fragment or segment
+    counts again for each that it lies over. Over it: error."""
 
     messages: int = 200_000
     """That are kept at once, and notes with them. Over it: error."""

@@ -31,22 +31,25 @@ class Parts:
     def first_frame(self) -> Frame:
         return self._frames[0]
 
-    def add(self, offset: int, data: bytes, frame: Frame) -> None:
-        """Takes of `data` what is not there yet."""
+    def add(self, offset: int, data: bytes, frame: Frame) -> int:
+        """Takes of `data` what is not there yet. Returns: how many parts that took to look at."""
         offsets = self._offsets
         at, end = offset, offset + len(data)
         index = bisect_right(offsets, at)
         if index:
             at = max(at, self._end(index - 1))
+        seen = 0
         while at < end:
+            seen += 1
             until = min(offsets[index], end) if index < len(offsets) else end
             if at < until:
                 self._insert(index, at, data[at - offset : until - offset], frame)
                 index += 1
             if index == len(offsets):
-                return
+                break
             at = self._end(index)
             index += 1
+        return max(seen, 1)
 
     def cut(self, size: int) -> None:
         """Drops what lies at `size` or beyond."""

@@ -67,7 +67,9 @@ def find_start(octets: bytes | bytearray, scanned: int = 0) -> Found:
                 return Found(start, True, end)
             if end - line_end < _HEADER_OCTETS:
                 return Found(start, False, at)
-        at = octets.find(_SIGN, after)
+        # Whatever this line holds before its last octets is too far from its end.
+        line_end = octets.find(b"\r\n", after)
+        at = octets.find(_SIGN, max(after, (end if line_end < 0 else line_end) - _STATUS_OCTETS))
     return Found(_line_start(octets, end), False, max(scanned, end - len(_SIGN) + 1))
 
 

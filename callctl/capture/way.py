@@ -57,7 +57,7 @@ class Way:
         self.target = target
         self.tally = tally
         self.secure = False  # inside TLS
-        self.reads = False  # some SIP, if only a keep-alive, or unread TLS was found
+        self.reads = False  # some SIP was found, if only a keep-alive
         self._connection = connection
         self._key = key
         self._out = out

@@ -42,7 +42,9 @@ class TlsTalk:
         server: ssl.SSLContext,
         conversation: Conversation | None = None,
         session: ssl.SSLSession | None = None,
+        cut: int = 1_400,
     ) -> None:
+        """`cut`: octets of a segment."""
         self.conversation = conversation or Conversation().opened()
         # What one reads, the other has written.
         self._to_server, self._to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -52,7 +54,7 @@ class TlsTalk:
             self._to_client, client_out, server_hostname=NAME, session=session
         )
         self.server = server.wrap_bio(self._to_server, server_out, server_side=True)
-        self.cut = 1_400
+        self.cut = cut
         for _ in range(6):
             for side in (self.client, self.server):
                 with suppress(ssl.SSLWantReadError):
@@ -140,9 +142,11 @@ class TlsRoom:
         self,
         version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
         conversation: Conversation | None = None,
+        *,
+        cut: int = 1_400,
     ) -> TlsTalk:
         """A connection after its handshake."""
-        return TlsTalk(self.client(version), self.server(), conversation)
+        return TlsTalk(self.client(version), self.server(), conversation, cut=cut)
 
 
 def _dh_parameters() -> str:

@@ -42,6 +42,7 @@ NUMBERED: Final = frozenset({9, 0xBAD, 0x4000_0BAD, 0x204, 0x208, 0x216, 0x217, 
 IF_TSOFFSET: Final = 14
 TLS_KEY_LOG: Final = 0x544C_534B
 DIRECTIONS: Final = {1: Direction.RECEIVED, 2: Direction.SENT}
+UNTOLD: Final[tuple[None, tuple[str, ...]]] = None, ()
 MICROSECONDS: Final = 6
 
 
@@ -207,6 +208,7 @@ class PcapngReader:
         if index >= len(self._described):
             raise self._error(f"interface {index} is not described")
         interface, _, factor, divisor, offset_ns = self._described[index]
+        told = self._told(stop + -kept % 4, end)
         self._count()
         if ticks is not None:
             self._at_ns = ticks * factor // divisor + offset_ns
@@ -215,19 +217,23 @@ class PcapngReader:
             kind = Ignored.UNKNOWN_LINK if least is None else Ignored.TOO_SHORT
             self._tally.counts[kind] += 1
             return None
-        number, octets = self._tally.packets, self._source.buffer[at:stop]
-        at = stop + -kept % 4
+        octets = self._source.buffer[at:stop]
+        return Frame(self._tally.packets, self._at_ns, interface, *told), octets
+
+    def _told(self, at: int, end: int) -> tuple[Direction | None, tuple[str, ...]]:
+        """Direction and comments, from the options of a packet."""
         if at >= end:
-            return Frame(number, self._at_ns, interface), octets
-        options = self._options(at, end)
-        comments = [value for code, value in options if code == OPT_COMMENT]
+            return UNTOLD
+        direction = None
+        comments = []
+        for code, value in self._options(at, end):
+            if code == OPT_COMMENT:
+                comments.append(value)
+            elif code == EPB_FLAGS and len(value) == 4:
+                direction = DIRECTIONS.get(self._numbers.single(value)[0] & 3)
         if sum(map(len, comments)) > COMMENT_OCTETS_MAX:
             raise self._error(f"comments of more than {COMMENT_OCTETS_MAX:,} octets")
-        direction = None
-        for code, value in options:
-            if code == EPB_FLAGS and len(value) == 4:
-                direction = DIRECTIONS.get(self._numbers.single(value)[0] & 3)
-        return Frame(number, self._at_ns, interface, direction, _texts(comments)), octets
+        return direction, tuple(comment.decode("utf-8", "replace") for comment in comments)
 
     def _options(self, at: int, end: int) -> list[tuple[int, bytes]]:
         """Codes and values, in order."""
@@ -263,7 +269,3 @@ class PcapngReader:
     def _error(self, what: str) -> CaptureError:
         """An error in the block that is next, which is no frame yet."""
         return self._source.error(what, self._tally.packets + 1)
-
-
-def _texts(values: list[bytes]) -> tuple[str, ...]:
-    return tuple(value.decode("utf-8", "replace") for value in values)

@@ -26,7 +26,6 @@ from sipstack.transport.stun import is_stun
 KEEP_ALIVE_OCTETS_MAX: Final = 16
 KEEP_ALIVE_OCTETS: Final = b"\r\n\0 "  # what phones send over and over, beside STUN
 
-
 Ends: TypeAlias = tuple[bytes, bytes]
 """Source and target."""
 

@@ -28,13 +28,14 @@ class _Datagram:
         self.parts = Parts()
         self.size: int | None = None  # unknown until the last fragment is here
 
-    def add(self, piece: Piece, data: bytes, frame: Frame) -> None:
+    def add(self, piece: Piece, data: bytes, frame: Frame) -> int:
+        """Returns: how many parts that took to look at."""
         if self.size is not None:
             data = data[: max(self.size - piece.offset, 0)]
         elif not piece.more:
             self.size = piece.offset + len(data)
             self.parts.cut(self.size)
-        self.parts.add(piece.offset, data, frame)
+        return self.parts.add(piece.offset, data, frame)
 
 
 class Fragments:
@@ -50,7 +51,6 @@ class Fragments:
 
     def add(self, frame: Frame, ends: Ends, piece: Piece, data: bytes) -> bytes | None:
         """One fragment more. Returns: what the datagram carries, once it is whole."""
-        self._tally.pieces += 1
         if piece.offset + len(data) > DATAGRAM_MAX or (piece.more and len(data) % 8) or not data:
             self._tally.counts[Ignored.MALFORMED] += 1
             return None
@@ -62,7 +62,7 @@ class Fragments:
             datagram = self._datagrams[key] = _Datagram(frame.at_ns)
         parts = datagram.parts
         self._cost -= parts.cost
-        datagram.add(piece, data, frame)
+        self._tally.pieces += datagram.add(piece, data, frame)
         if parts.size == datagram.size:
             del self._datagrams[key]
             return parts.joined()

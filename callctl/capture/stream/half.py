@@ -51,8 +51,7 @@ class Half:
             data, ahead = data[-ahead:], 0
         at = self._due + ahead
         if ahead or (self._parts and at + len(data) > self._parts.first_offset):
-            self.way.tally.pieces += 1
-            self._parts.add(at, data, frame)
+            self.way.tally.pieces += self._parts.add(at, data, frame)
             self._deliver_parts(frame)
             if len(self._parts) > SEGMENTS_WAITING_MAX:
                 self._skip_gap()

@@ -10,7 +10,7 @@ from typing import Final
 
 from callctl.capture.captured import Frame
 from callctl.capture.limits import SEARCH_OCTETS_MAX
-from callctl.capture.start_line import find_start, message_start
+from callctl.capture.start_line import LINE_OCTETS_MAX, find_start, message_start
 from callctl.capture.way import Content, Other, Way
 from sipstack.limits import BODY_OCTETS_MAX, HEAD_OCTETS_MAX
 from sipstack.transport.framer import HEADER_END, content_length
@@ -24,6 +24,7 @@ class SipStream:
 
     __slots__ = (
         "_buffer",
+        "_endless",
         "_last",
         "_lost",
         "_needed",
@@ -37,7 +38,8 @@ class SipStream:
         self._way = way
         self._buffer = bytearray()
         self._needed = 0  # length of the message at the beginning, 0 until its headers are whole
-        self._scanned = 0  # up to where an end of headers, or a start line, was looked for
+        self._scanned = 0  # up to where a start line was looked for, if it is lost
+        self._endless = 0  # no end of headers begins before this index
         self._lost = False  # the buffer does not begin with a message
         self._skipped = 0  # octets since it is lost
         self._searched = 0  # octets before the first message
@@ -57,7 +59,7 @@ class SipStream:
         return self
 
     def gap(self, frame: Frame) -> None:
-        self._buffer.clear()
+        self._drop(len(self._buffer))
         self._lose()
 
     def end(self) -> None:
@@ -68,19 +70,20 @@ class SipStream:
         """Takes what the buffer begins with. Returns: whether it was whole."""
         buffer = self._buffer
         if not self._needed:
-            if not self._scanned:
-                if buffer[0] in b"\r\n":
-                    return self._skip_line_ends()
-                if buffer[0] < 4:
-                    return self._skip_stun()
-            head_end = buffer.find(HEADER_END, self._scanned) + 4
-            if not 4 <= head_end <= HEAD_OCTETS_MAX:
-                if len(buffer) > HEAD_OCTETS_MAX:
-                    self._lose()
-                    return True
-                self._scanned = max(len(buffer) - 3, 1)
-                return False
-            self._scanned = 0
+            if buffer[0] in b"\r\n":
+                return self._skip_line_ends()
+            if buffer[0] < 4:
+                return self._skip_stun()
+            head_end = buffer.find(HEADER_END, self._endless) + 4
+            if head_end < 4:
+                self._endless = max(len(buffer) - 3, 0)
+                head_end = len(buffer)
+                if head_end <= HEAD_OCTETS_MAX:
+                    return False
+            if head_end > HEAD_OCTETS_MAX:
+                self._leave(head_end - HEAD_OCTETS_MAX)
+                self._lose()
+                return True
             head = bytes(buffer[:head_end])
             if message_start(head) != 0:
                 self._lose()
@@ -148,12 +151,18 @@ class SipStream:
         self._scanned = self._skipped = 0
         return True
 
+    def _leave(self, octets: int) -> None:
+        """No message that begins in so many octets can be whole: leaves them, up to a line end."""
+        cut = self._buffer.find(b"\n", octets - 1) + 1
+        cut = cut or max(len(self._buffer) - LINE_OCTETS_MAX, octets)
+        self._drop(cut)
+        self._skipped += cut
+
     def _lose(self) -> None:
         """No message that can be read is at the beginning."""
         self._lost = True
         self._needed = self._scanned = 0
-        if message_start(self._buffer) == 0:  # its headers are too long; the search goes on below
-            self._scanned = self._buffer.find(b"\n") + 1
 
     def _drop(self, octets: int) -> None:
         del self._buffer[:octets]
+        self._endless = max(self._endless - octets, 0)

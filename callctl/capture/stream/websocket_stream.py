@@ -41,6 +41,10 @@ class WebSocketStream:
             self._lost = False
         elif not self._buffer and data.startswith(b"GET "):
             return Handshake(self._way).feed(data, frame)  # the first attempt was refused
+        return self.take(data, frame)
+
+    def take(self, data: bytes, frame: Frame) -> Content:
+        """Octets that are frames."""
         self._buffer += data
         while not self._lost and self._take(frame):
             pass
@@ -162,7 +166,7 @@ class Handshake:
             return self if len(head) <= self.HEAD_MAX else Other()
         if not _upgrades(head):
             return Other()
-        return WebSocketStream(self._way).feed(rest, frame)
+        return WebSocketStream(self._way).take(rest, frame)
 
     def gap(self, frame: Frame) -> None:
         self._buffer.clear()  # what follows is taken for more of the head, and is then no upgrade

@@ -58,15 +58,18 @@ class Session:
         """Whether both have said hello."""
         return self.suite is not None and self._client_random != b""
 
-    def client_hello(self, octets: bytes, frame: Frame) -> None:
+    def client_hello(self, octets: bytes, speaker: Waiting, frame: Frame) -> None:
         """Raises: Unreadable."""
+        ready = self.ready
         hello = read_client_hello(octets)
         self._client_random = hello.random
         self.early_data = hello.early_data
-        self._resume(frame)
+        if not ready:
+            self._resume(speaker, frame)
 
-    def server_hello(self, octets: bytes, frame: Frame) -> None:
+    def server_hello(self, octets: bytes, speaker: Waiting, frame: Frame) -> None:
         """Raises: Unreadable."""
+        ready = self.ready
         hello = read_server_hello(octets)
         if hello.random == RETRY:
             return
@@ -79,7 +82,8 @@ class Session:
         self._mac_outside = hello.encrypt_then_mac
         self.version = hello.version
         self.suite = suites[hello.suite]
-        self._resume(frame)
+        if not ready:
+            self._resume(speaker, frame)
 
     def opener(self, *, client: bool, handshake: bool) -> Opener:
         """For the records of client or server; in TLS 1.3 those of the handshake have their own.
@@ -103,10 +107,12 @@ class Session:
             if why:
                 way.tell(why, number)
 
-    def _resume(self, frame: Frame) -> None:
+    def _resume(self, speaker: Waiting, frame: Frame) -> None:
+        """Who spoke goes on anyhow."""
         if self.ready:
             for stream in self.streams:
-                stream.resume(frame)
+                if stream is not speaker:
+                    stream.resume(frame)
 
     def _secret(self, label: str) -> bytes:
         secret = self._key_log.secret(self._client_random, label)

@@ -125,7 +125,8 @@ class TlsStream:
         except Unreadable:
             if not (self._client and self._session.early_data) or self._opened:
                 raise
-            return  # early data has a secret of its own, or was refused
+            self._way.tell("early data of TLS is left out", frame.number)
+            return
         self._opened = True
         self._record(record.kind, record.octets, frame)
 
@@ -137,8 +138,6 @@ class TlsStream:
             self._inside = self._inside.feed(octets, frame)
         elif kind == HANDSHAKE:
             self._handshake_octets(octets, frame)
-        elif kind == CHANGE_CIPHER_SPEC:
-            self._opener = None  # another handshake, inside TLS 1.2
 
     def _handshake_octets(self, octets: bytes, frame: Frame) -> None:
         buffer = self._handshake
@@ -157,10 +156,10 @@ class TlsStream:
         opener = self._opener
         if kind == CLIENT_HELLO:
             self._client = True
-            self._session.client_hello(message, frame)
+            self._session.client_hello(message, self, frame)
         elif kind == SERVER_HELLO:
             self._client = False
-            self._session.server_hello(message, frame)
+            self._session.server_hello(message, self, frame)
         elif isinstance(opener, Opener13):
             if kind == KEY_UPDATE:
                 self._opener = opener.updated()

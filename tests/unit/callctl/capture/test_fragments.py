@@ -22,6 +22,7 @@ from helpers.packets import (
     interface,
     ipv4,
     ipv6,
+    octets_of,
     option,
     pcap,
     read,
@@ -91,7 +92,21 @@ def test_what_lies_beyond_the_last_fragment_is_dropped() -> None:
     late = piece(bytes(8), end + 128, more=True)
     # The one that reaches over the end brought octets that the last fragment would have had.
     assert read_packets([beyond[0], last, late, *fragments(udp(PHONE, NODE, MESSAGE), 64)]).messages
-    assert read_packets([last, beyond[1], piece(whole[:8], 0, more=True)]).messages
+    first = piece(whole[:8], 0, more=True)
+    assert octets_of(read_packets([last, beyond[1], first]).messages) == [MESSAGE]
+    after = len(whole) - end
+    assert octets_of(read_packets([beyond[1], last, first]).messages) == [
+        MESSAGE[:-after] + bytes(after)
+    ]
+
+
+def test_fragment_of_one_octet_is_not_too_short_to_matter() -> None:
+    message = MESSAGE
+    while (8 + len(message)) % 8 != 1:
+        message += b" "
+    pieces = fragments(udp(PHONE, NODE, message), len(message) + 7)
+    assert len(pieces[-1]) == 21
+    assert octets_of(read_packets(pieces).messages) == [message]
 
 
 def test_fragments_of_two_datagrams_and_two_views_are_not_mixed() -> None:

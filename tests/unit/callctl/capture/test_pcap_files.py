@@ -120,6 +120,12 @@ def test_network_monitor_is_read() -> None:
     assert result.counts.ignored == {Ignored.TOO_SHORT: 1}
 
 
+def test_date_of_network_monitor_that_is_none_counts_from_1970() -> None:
+    data = bytearray(netmon([ethernet(PACKET)]))
+    data[10:12] = b"\x0d\0"  # month 13
+    assert read(bytes(data)).messages[0].at_ns == 0
+
+
 def test_truncated_file_of_network_monitor_is_told() -> None:
     whole = netmon([ethernet(PACKET)])
     for kept, what in ((140, "the header of a packet"), (200, "a packet")):

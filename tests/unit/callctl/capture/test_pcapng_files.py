@@ -182,7 +182,7 @@ SHORT = pack("<IIIII", 0, 0, 0, 300_000, 0)
 )
 def test_what_is_wrong_with_a_block_is_told_with_its_place(blocks: bytes, what: str) -> None:
     before = section() + interface()
-    with pytest.raises(CaptureError, match=f"frame [12] at octet {len(before)}: {what}"):
+    with pytest.raises(CaptureError, match=f"frame 1 at octet {len(before)}: {what}"):
         read(before + blocks)
 
 

@@ -7,10 +7,12 @@ from itertools import zip_longest
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from callctl.capture.captured import CaptureRead, Ignored
-from callctl.capture.tls.hello import RETRY
-from callctl.capture.tls.suite import SUITES_1_2
+from callctl.capture.tls.hello import RETRY, read_server_hello
+from callctl.capture.tls.opener import Opener13, Unreadable, expand_label
+from callctl.capture.tls.suite import SUITES_1_2, SUITES_1_3
 from helpers.packets import (
     NODE,
     NODE6,
@@ -36,6 +38,11 @@ TWO = octets(INVITE)
 OK = response(request(OPTIONS), 200).to_bytes()
 V1_2, V1_3 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 
+SERVER_HELLO = b"\x16\x03\x03\x00\x2a\x02\x00\x00\x26\x03\x03" + bytes(33) + b"\x00\x9c\x00"
+CLIENT_HELLO = b"\x16\x03\x03\x00\x2d\x01\x00\x00\x29\x03\x03" + b"r" * 32 + bytes(7)
+HELLOS = SERVER_HELLO + CLIENT_HELLO
+"""Both in one direction: what nobody would send."""
+
 versions = pytest.mark.parametrize("version", [V1_2, V1_3], ids=["1.2", "1.3"])
 
 
@@ -51,9 +58,7 @@ def told(result: CaptureRead) -> list[str]:
 @versions
 @pytest.mark.parametrize("cut", [1, 100, 1_400])
 def test_messages_of_both_sides_are_read(room: TlsRoom, version: ssl.TLSVersion, cut: int) -> None:
-    talk = room.talk(version)
-    talk.cut = cut
-    talk.sent(ONE).answered(OK).sent(TWO).ended()
+    talk = room.talk(version, cut=cut).sent(ONE).answered(OK).sent(TWO).ended()
     result = read_packets(talk.packets, room.key_log)
     assert octets_of(result.messages) == [ONE, OK, TWO]
     assert {message.transport for message in result.messages} == {"TLS"}
@@ -182,6 +187,42 @@ def test_record_that_does_not_open_is_told(room: TlsRoom, version: ssl.TLSVersio
     assert told(result) == ["a TLS record does not open with the secrets of the key log"]
 
 
+@pytest.mark.parametrize(
+    ("suite", "mac_inside"),
+    [("AES128-SHA", False), ("AES128-SHA", True), ("AES128-GCM-SHA256", False)],
+)
+@pytest.mark.parametrize("record", [b"\0" * 4, b"\0" * 20, b"\0" * 63, b"\0" * 64, b"\0" * 400])
+def test_record_of_1_2_that_is_too_short_or_false_is_told(
+    room: TlsRoom, suite: str, mac_inside: bool, record: bytes
+) -> None:
+    client = room.client(V1_2, suite)
+    if mac_inside:
+        client.options |= NO_ENCRYPT_THEN_MAC
+    talk = TlsTalk(client, room.server(with_rsa=True)).sent(ONE)
+    talk.conversation.sent(b"\x17\x03\x03" + len(record).to_bytes(2) + record)
+    result = read_packets(talk.packets, room.key_log)
+    assert octets_of(result.messages) == [ONE]
+    assert told(result)[0] in (
+        "a TLS record is too short",
+        "a TLS record does not open with the secrets of the key log",
+    )
+
+
+def test_extension_without_octets_at_the_end_of_a_hello_is_seen() -> None:
+    hello = b"\x03\x03" + bytes(33) + b"\x00\x2f\x00" + b"\x00\x04\x00\x16\x00\x00"
+    assert read_server_hello(hello).encrypt_then_mac
+    assert not read_server_hello(hello[:-6]).encrypt_then_mac
+
+
+def test_record_of_1_3_that_is_all_padding_is_told() -> None:
+    suite, secret = SUITES_1_3[0x1301], bytes(32)
+    key, iv = expand_label("sha256", secret, b"key", 16), expand_label("sha256", secret, b"iv", 12)
+    header = b"\x17\x03\x03\x00\x20"
+    body = AESGCM(key).encrypt(iv, bytes(16), header)
+    with pytest.raises(Unreadable, match="nothing but padding"):
+        Opener13(suite, secret).open(header, body)
+
+
 def test_wrong_secrets_are_told(room: TlsRoom) -> None:
     talk = room.talk().sent(ONE)
     lines = [line[:-4] + b"0000" for line in room.key_log.splitlines() if line[:1] != b"#"]
@@ -220,6 +261,8 @@ def test_what_is_not_read_of_tls_is_named(
         b"\x17\x03\x03\x00\x04abcd",
         b"\x14\x03\x03\x00\x01\x01",
         b"\x14\x03\x03\x00\x01\x01" * 3,
+        b"\x16\x03\x03\x00\x28\x02\x00\x00\x24\x03\x03" + bytes(33) + b"\x00",
+        HELLOS + b"\x17\x03\x03\x00\x04abcd",
     ],
 )
 def test_what_only_begins_like_tls_is_unread(wrong: bytes) -> None:
@@ -237,6 +280,24 @@ def test_client_that_never_gets_an_answer_does_not_fill_the_memory() -> None:
     assert read_packets(talk.packets).counts.ignored == {Ignored.UNREAD_TLS: 1}
 
 
+def test_hellos_over_and_over_are_no_recursion(room: TlsRoom) -> None:
+    talk = Conversation().opened()
+    for _ in range(2):
+        talk.sent(HELLOS * 600, cut=60_000).answered(HELLOS * 600, cut=60_000)
+    result = read_packets(talk.packets)
+    assert result.messages == ()
+    assert result.counts.ignored == {Ignored.OTHER_TCP: 1}  # nothing in it is sealed
+
+
+def test_side_that_says_hello_for_both_opens_nothing() -> None:
+    sealed = b"\x17\x03\x03\x00\x04abcd"
+    talk = Conversation().opened().sent(HELLOS).answered(CLIENT_HELLO + sealed)
+    assert read_packets(talk.packets).counts.ignored == {Ignored.UNREAD_TLS: 1}
+    changed = b"\x14\x03\x03\x00\x01\x01"
+    talk = Conversation().opened().sent(HELLOS).answered(changed + sealed)
+    assert read_packets(talk.packets).counts.ignored == {Ignored.UNREAD_TLS: 1}
+
+
 @versions
 def test_websocket_over_tls_is_read(room: TlsRoom, version: ssl.TLSVersion) -> None:
     switched = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n"
@@ -249,7 +310,7 @@ def test_websocket_over_tls_is_read(room: TlsRoom, version: ssl.TLSVersion) -> N
 
 @versions
 def test_other_protocols_inside_tls_are_other_tcp(room: TlsRoom, version: ssl.TLSVersion) -> None:
-    talk = room.talk(version).sent(b"POST / HTTP/1.1\r\n\r\n" + ONE)
+    talk = room.talk(version).sent(b"POST / HTTP/1.1\r\n\r\n" + ONE).sent(ONE)
     result = read_packets(talk.packets, room.key_log)
     assert result.messages == ()
     assert result.counts.ignored == {Ignored.OTHER_TCP: 1}
@@ -264,12 +325,10 @@ def test_tls_inside_tls_is_not_opened(room: TlsRoom) -> None:
 def test_segments_in_any_order_give_the_same_messages(
     room: TlsRoom, version: ssl.TLSVersion
 ) -> None:
-    talk = room.talk(version)
-    talk.cut = 60
-    talk.sent(ONE).sent(TWO)
+    talk = room.talk(version, cut=60).sent(ONE).sent(TWO).answered(OK)
     shaken = [*talk.packets[:3], *talk.packets[3:][::-1], *talk.packets[3:9]]
     result = read_packets(shaken, room.key_log)
-    assert octets_of(result.messages) == [ONE, TWO]
+    assert octets_of(result.messages) == [OK, ONE, TWO]  # the hello of the client came last
     assert result.counts.ignored == {}
 
 

@@ -131,6 +131,11 @@ def test_handshake_that_is_refused_and_tried_again_is_followed() -> None:
     assert octets_of(read_packets(talk.packets).messages) == [ONE]
 
 
+def test_many_handshakes_in_a_row_are_no_frames() -> None:
+    result = read_packets(Conversation().opened().sent(upgrade() * 250, cut=60_000).packets)
+    assert told(result) == ["no WebSocket frame where one is due"]
+
+
 @pytest.mark.parametrize(
     "answer",
     [
