@@ -1,7 +1,7 @@
 # Each target sets up what it needs first; a set-up that was done already takes no time.
 
 PY := .venv/bin/python
-SOURCES := sipstack callctl tests bench scripts
+SOURCES := sipstack callctl tests bench scripts examples
 WORKERS ?= 6 # of the tests: they wait for real clients more than they compute
 PROCESSES ?= 2
 SEED ?= 1
@@ -9,7 +9,7 @@ RUNS ?= 10000
 FUZZ_INPUTS ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run demo lab test check bench trace sim fuzz docs layers lint type fmt clean
+.PHONY: help setup setup-run demo lab test check bench trace sim hostile fuzz docs layers lint type fmt clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,12 +45,16 @@ trace: setup  ## which requirement has a passing test; runs the tests if the las
 sim: setup-run  ## the simulated world, RUNS seeds from SEED
 	.venv/bin/callctl sim --seed $(SEED) --runs $(RUNS) --processes $(PROCESSES)
 
+hostile: setup  ## captures made to break the reader, at their full size
+	CALLCTL_FULL_SIZE=1 $(PY) -m pytest tests/hostile/test_captures.py
+
 fuzz: setup  ## FUZZ_INPUTS mutated messages against the parsers
 	$(PY) -m pytest tests/property -n $(PROCESSES) --fuzz-inputs $(FUZZ_INPUTS)
 
 docs: setup  ## the generated pages of docs/
 	$(PY) -m callctl.model.reference > docs/cluster-file.md
 	$(PY) -m callctl.cli.reference > docs/cli.md
+	$(PY) -m callctl.fleet.reference > docs/fleet.md
 	$(PY) -m callctl.push.capability.reference > docs/capabilities.md
 	$(PY) -m callctl.serviceability.alarm_reference > docs/alarms.md
 	$(PY) -m callctl.serviceability.counter_reference > docs/counters.md
