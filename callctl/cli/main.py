@@ -27,6 +27,7 @@ from callctl.cli.demo import demo
 from callctl.cli.errors import CommandError
 from callctl.cli.exit_code import INTERRUPTED, OK, USAGE
 from callctl.cli.explain import explain
+from callctl.cli.fleet import fleet
 from callctl.cli.lab import lab
 from callctl.cli.output import print_error
 from callctl.cli.phone import phone
@@ -49,6 +50,7 @@ COMMANDS: Final[tuple[tuple[Group, Command], ...]] = (
     (START, lab),
     (START, run),
     (START, phone),
+    (START, fleet),
     (ASK, call.app),
     (ASK, explain),
     (ASK, reg.app),

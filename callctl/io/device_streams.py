@@ -1,14 +1,17 @@
-"""Devices attached to an emulated partner cloud, each over one long answer of JSON lines.
+"""Devices attached to an emulated partner cloud, over long answers of JSON lines.
 
 `GET /attach` with the headers `device-token` and `device-app` (APNs: topic; FCM: project id). The
 answer is a stream: one JSON object a line for each push, and an empty line now and then so that
 either side learns of a dead connection. The token is in a header because paths end up in logs.
+
+`POST /attach` with `{"devices": [{"token": ..., "app": ...}, ...]}` attaches many devices to one
+stream, for a simulator of thousands; each push names its `token`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Annotated, Final
 
 import anyio
 import msgspec
@@ -16,12 +19,30 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 
 from callctl.cloud.delivery import Delivery, DeviceAttached, DeviceDetached, DeviceEvent
 from callctl.cloud.http import json_answer
-from callctl.io.http_server import Receive, Scope, Send, request_head, send_answer
+from callctl.io.http_server import (
+    Receive,
+    Scope,
+    Send,
+    read_request,
+    request_head,
+    send_answer,
+)
 
 ATTACH_PATH: Final = "/attach"
 QUEUE_MAX: Final = 256  # pushes a device has not read yet; past it the connection is closed
 HEARTBEAT_S: Final = 20.0
 TOKEN_MAX: Final = 4096
+SHARED_MAX: Final = 1_000  # devices of one stream
+SHARED_BODY_MAX: Final = 1024 * 1024  # octets
+
+
+class _Device(msgspec.Struct):
+    token: Annotated[str, msgspec.Meta(min_length=1, max_length=TOKEN_MAX)]
+    app: Annotated[str, msgspec.Meta(min_length=1, max_length=TOKEN_MAX)]
+
+
+class _Devices(msgspec.Struct):
+    devices: Annotated[list[_Device], msgspec.Meta(min_length=1, max_length=SHARED_MAX)]
 
 
 class DeviceStreams:
@@ -30,6 +51,7 @@ class DeviceStreams:
     def __init__(self, feed: Callable[[DeviceEvent], None]) -> None:
         self._feed = feed
         self._attached: dict[str, MemoryObjectSendStream[bytes]] = {}
+        self._shared: set[MemoryObjectSendStream[bytes]] = set()  # that many devices have
 
     def __len__(self) -> int:
         return len(self._attached)
@@ -42,6 +64,7 @@ class DeviceStreams:
         line = msgspec.json.encode(
             {
                 "messageId": delivery.message_id,
+                "token": delivery.token,
                 "pushType": delivery.push_type,
                 "topic": delivery.topic,
                 "collapseId": delivery.collapse_id,
@@ -55,24 +78,27 @@ class DeviceStreams:
 
     def close(self) -> None:
         """End every stream."""
-        for pushes in self._attached.values():
+        for pushes in set(self._attached.values()):
             pushes.close()
 
     async def attach(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one device until it leaves, attaches anew, or the cloud stops."""
-        method, _, headers = request_head(scope)
-        fields = dict(headers)
-        token, app = fields.get("device-token", ""), fields.get("device-app", "")
-        if method != "GET" or not 0 < len(token) <= TOKEN_MAX or not app:
+        """Serve devices until they leave, attach anew, or the cloud stops."""
+        devices = await _devices_of(scope, receive)
+        if not devices:
             await send_answer(send, json_answer(400, {"reason": "BadDeviceToken"}))
             return
-        pushes, lines = anyio.create_memory_object_stream[bytes](QUEUE_MAX)
-        before = self._attached.pop(token, None)
-        if before is not None:
-            before.close()
-        self._attached[token] = pushes
+        queue_max = QUEUE_MAX if len(devices) == 1 else 4 * QUEUE_MAX
+        pushes, lines = anyio.create_memory_object_stream[bytes](queue_max)
+        if len(devices) > 1:
+            self._shared.add(pushes)
+        for device in devices:
+            before = self._attached.pop(device.token, None)
+            if before is not None and before not in self._shared:
+                before.close()
+            self._attached[device.token] = pushes
         try:
-            self._feed(DeviceAttached(token, app))  # first, so that an answer means: attached
+            for device in devices:  # first, so that an answer means: attached
+                self._feed(DeviceAttached(device.token, device.app))
             typed = [(b"content-type", b"application/x-ndjson")]
             await send({"type": "http.response.start", "status": 200, "headers": typed})
             await send({"type": "http.response.body", "body": b"\n", "more_body": True})
@@ -83,9 +109,28 @@ class DeviceStreams:
         finally:
             pushes.close()
             lines.close()
-            if self._attached.get(token) is pushes:
-                del self._attached[token]
-                self._feed(DeviceDetached(token))
+            self._shared.discard(pushes)
+            for device in devices:
+                if self._attached.get(device.token) is pushes:
+                    del self._attached[device.token]
+                    self._feed(DeviceDetached(device.token))
+
+
+async def _devices_of(scope: Scope, receive: Receive) -> list[_Device]:
+    """Who wants to attach; nobody if the request is wrong."""
+    method, _, headers = request_head(scope)
+    if method == "POST":
+        request = await read_request(scope, receive, SHARED_BODY_MAX)
+        try:
+            body = b"" if request is None else request.body
+            return msgspec.json.decode(body, type=_Devices).devices
+        except msgspec.DecodeError:
+            return []
+    fields = dict(headers)
+    token, app = fields.get("device-token", ""), fields.get("device-app", "")
+    if method != "GET" or not 0 < len(token) <= TOKEN_MAX or not app:
+        return []
+    return [_Device(token, app)]
 
 
 async def _copy(lines: MemoryObjectReceiveStream[bytes], send: Send) -> None:

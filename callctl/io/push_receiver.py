@@ -32,6 +32,7 @@ class ReceivedPush:
     topic: str
     payload: Mapping[str, Any] = field(repr=False)
     collapse_id: str | None = None
+    token: str = ""  # whose it is, where many devices share a stream
 
 
 OnPush: TypeAlias = Callable[[ReceivedPush], None]
@@ -43,6 +44,7 @@ class _Line(msgspec.Struct, rename="camel"):
     topic: str
     payload: dict[str, Any]
     collapse_id: str | None = None
+    token: str = ""
 
 
 class PushReceiver:
@@ -85,14 +87,14 @@ class PushReceiver:
             await anyio.sleep(wait_s)
             wait_s = min(2 * wait_s, RETRY_MAX_S)
 
-    async def _attach(self) -> _Stream | None:
+    async def _attach(self) -> AttachedStream | None:
         """An attached stream, None if that failed."""
         loop = asyncio.get_running_loop()
-        stream: _Stream | None = None
+        stream: AttachedStream | None = None
         try:
             with anyio.fail_after(CONNECT_TIMEOUT_S):
                 _, stream = await loop.create_connection(
-                    lambda: _Stream(self._request, self._on_push),
+                    lambda: AttachedStream(self._request, self._on_push),
                     self._host,
                     self._port,
                     ssl=self._tls,
@@ -110,10 +112,11 @@ class PushReceiver:
         return stream
 
 
-class _Stream(asyncio.Protocol):
-    """One connection, from its request to its end."""
+class AttachedStream(asyncio.Protocol):
+    """One connection to a partner cloud, from its request to its end."""
 
     def __init__(self, request: bytes, on_push: OnPush) -> None:
+        self.status = 0  # of the answer, once there is one
         self.attached = False
         self.settled = anyio.Event()  # attached, or it never will be
         self.gone = anyio.Event()
@@ -151,14 +154,16 @@ class _Stream(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """From the parser."""
-        if self._parser.get_status_code() != 200:
+        self.status = self._parser.get_status_code()
+        if self.status != 200:
             self.close()
 
     def on_body(self, body: bytes) -> None:
         """From the parser. The first line is empty: the cloud knows the token now."""
-        self.attached = True
-        self.settled.set()
-        self._received += body
+        if self.status == 200:
+            self.attached = True
+            self.settled.set()
+            self._received += body
 
     def on_message_complete(self) -> None:
         """From the parser: the cloud ended the stream."""
