@@ -8,6 +8,7 @@ import pytest
 
 pytest_plugins = (
     "plugins.requirements",
+    "plugins.priority",
     "plugins.seed",
     "plugins.real_client",
     "plugins.record_pcaps",
