@@ -80,15 +80,15 @@ class ClusterRead:
 
 def read_cluster(path: Path) -> ClusterRead:
     """As `load_cluster`, for those who have remarks of their own."""
-    loading = _Loading(path)
+    loading = Loading(path)
     cluster = loading.cluster()
     if cluster is None or loading.findings:
         raise ConfigError(tuple(loading.findings))
     return ClusterRead(cluster, path, loading.document)
 
 
-class _Loading:
-    """One run over one cluster file."""
+class Loading:
+    """One run over one cluster file, or over what stands for it."""
 
     __slots__ = ("_path", "_spoiled", "document", "findings")
 
@@ -105,17 +105,17 @@ class _Loading:
             return None
         self.document = Document(text)
         for line, mistake in self.document.mistakes:
-            self._report(mistake, line)
+            self.report(mistake, line)
         tree = self.document.tree
         if tree is None and not self.findings:
-            self._report(Mistake((), "is empty", "a cluster: id, domain, nodes and cm_groups"))
+            self.report(Mistake((), "is empty", "a cluster: id, domain, nodes and cm_groups"))
         elif tree is not None and not isinstance(tree, dict):
-            self._report(Mistake((), "is no mapping", "keys and values: id, domain, nodes, ..."), 1)
-        return self._assembled(self._validated(tree)) if isinstance(tree, dict) else None
+            self.report(Mistake((), "is no mapping", "keys and values: id, domain, nodes, ..."), 1)
+        return self.assembled(self.validated(tree)) if isinstance(tree, dict) else None
 
     def _text(self) -> str | None:
         if not self._path.is_file():
-            self._report(Mistake((), "is not a file", "a cluster file"))
+            self.report(Mistake((), "is not a file", "a cluster file"))
             return None
         try:
             with self._path.open("rb") as file:
@@ -123,15 +123,15 @@ class _Loading:
             return octets.decode()
         except OSError as error:
             problem = error.strerror or "cannot be read"
-            self._report(Mistake((), problem, "a file that can be read"))
+            self.report(Mistake((), problem, "a file that can be read"))
         except UnicodeDecodeError as error:
             line = octets.count(b"\n", 0, error.start) + 1
-            self._report(
+            self.report(
                 Mistake((), f"octet 0x{octets[error.start]:02X} is not UTF-8", "UTF-8"), line
             )
         return None
 
-    def _validated(self, tree: dict[str, Any]) -> ClusterFile:
+    def validated(self, tree: dict[str, Any]) -> ClusterFile:
         """The file without what is wrong in it, all of which is reported."""
         raw = {key: value for key, value in tree.items() if value is not None}
         for section in KEYED:
@@ -145,7 +145,7 @@ class _Loading:
                 return ClusterFile.model_validate(raw)
             except ValidationError as error:
                 for mistake in mistakes_of(error, ClusterFile):
-                    self._report(mistake)
+                    self.report(mistake)
                     self._leave_out(raw, mistake)
 
     def _leave_out(self, raw: dict[str, Any], mistake: Mistake) -> None:
@@ -159,25 +159,26 @@ class _Loading:
             if section in PLACEHOLDERS:
                 raw[section] = PLACEHOLDERS[section]
 
-    def _assembled(self, file: ClusterFile) -> Cluster:
+    def assembled(self, file: ClusterFile) -> Cluster:
+        """The cluster of what is well in a file; what does not go together is reported."""
         draft = Draft()
         directory = self._path.parent
         for mistake in draft.fill(file, directory):
-            self._report(mistake)
+            self.report(mistake)
         for mistake in node_mistakes(
             draft.nodes, draft.cm_groups, draft.device_pools, self._spoiled
         ):
-            self._report(mistake)
+            self.report(mistake)
         if file.unrestricted and file.cloud.push_enabled:
             problem = "cannot be true on unrestricted software"
-            self._report(Mistake(("cloud", "push_enabled"), problem, "false (GEN-07)"))
+            self.report(Mistake(("cloud", "push_enabled"), problem, "false (GEN-07)"))
         parameters = self._parameters(file)
         mistakes: list[Mistake] = []
         cloud = cloud_settings(file.cloud, directory, mistakes)
         if not self._spoiled.touches("cloud"):
             mistakes += way_mistakes(draft.devices.values(), file.cloud.direct)
         for mistake in mistakes:
-            self._report(mistake)
+            self.report(mistake)
         # Devices of the file may refer to users and lines of bulk files, so these come first.
         check = DeviceCheck(
             draft.device_pools, draft.users, draft.lines, self._spoiled, draft.sip_profiles
@@ -187,7 +188,7 @@ class _Loading:
         bulk_findings = [finding for name in file.bulk for finding in bulk.read(directory / name)]
         for device in own_devices:
             for mistake in check.mistakes(device):
-                self._report(mistake._replace(path=("devices", device.name, *mistake.path)))
+                self.report(mistake._replace(path=("devices", device.name, *mistake.path)))
         cluster = Cluster(
             id=file.id,
             domain=file.domain,
@@ -219,7 +220,7 @@ class _Loading:
             section, name, *key = mistake.path
             row = bulk.mobility_rows.get(str(name)) if section == "users" else None
             if row is None:
-                self._report(mistake)
+                self.report(mistake)
             else:
                 bulk_findings.append(Finding(*row, key_text(tuple(key)), *mistake[1:]))
         self.findings.sort(key=lambda finding: finding.line or 0)
@@ -231,7 +232,7 @@ class _Loading:
             return file.alarms.record(directory)
         except ValueError as error:  # settings of a collector that do not go together
             mistake = Mistake(("alarms", "syslog"), str(error), "transport: tls, or no ca_file")
-            self._report(mistake)
+            self.report(mistake)
             return NOBODY_TOLD
 
     def _parameters(self, file: ClusterFile) -> ServiceParameters:
@@ -240,10 +241,11 @@ class _Loading:
             return ServiceParameters()  # what contradicts what is not known yet
         mistakes = list(contradictions(values))
         for name, problem, expected in mistakes:
-            self._report(Mistake(("service_parameters", name), problem, expected))
+            self.report(Mistake(("service_parameters", name), problem, expected))
         return ServiceParameters() if mistakes else ServiceParameters(**values)
 
-    def _report(self, mistake: Mistake, line: int | None = None) -> None:
+    def report(self, mistake: Mistake, line: int | None = None) -> None:
+        """Note a mistake, with its line."""
         line = line or self.document.line_of(mistake.path)
         key = key_text(mistake.path)
         self.findings.append(Finding(str(self._path), line, key, mistake.problem, mistake.expected))

@@ -6,12 +6,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
-from enum import Enum
-from typing import Annotated, Any, Final, Literal, get_args, get_origin, get_type_hints
+from typing import Final
 
 from pydantic import BaseModel
-from pydantic.fields import FieldInfo
 
 from callctl.model.alarm_schema import AlarmsEntry, SyslogEntry
 from callctl.model.certificate_schema import (
@@ -42,8 +39,8 @@ from callctl.model.schema import (
     UserEntry,
     WebSocketEntry,
 )
+from callctl.model.schema_table import keys_table, shown, table
 from callctl.model.service_parameter import PARAMETERS
-from callctl.model.values import Kind
 
 SMALLEST: Final = """\
 id: small
@@ -141,31 +138,19 @@ SECTIONS: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
 
 def page() -> str:
     """The whole page, in Markdown."""
-    parts = [INTRO, "## Top level\n", _keys_table(ClusterFile)]
+    parts = [INTRO, "## Top level\n", keys_table(ClusterFile)]
     for name, model in SECTIONS:
-        parts += [f"## `{name}`\n", f"{model.__doc__}\n", _keys_table(model)]
+        parts += [f"## `{name}`\n", f"{model.__doc__}\n", keys_table(model)]
     parts += ["## `service_parameters`\n", _parameters_table()]
-    parts += [BULK_INTRO, _keys_table(BulkRow, "Column")]
+    parts += [BULK_INTRO, keys_table(BulkRow, "Column")]
     return "\n".join(parts)
-
-
-def _keys_table(model: type[BaseModel], heading: str = "Key") -> str:
-    hints = get_type_hints(model, include_extras=True)
-    own = [name for name in model.model_fields if name in model.__annotations__]
-    inherited = [name for name in model.model_fields if name not in own]
-    rows = (
-        (f"`{name}`", _kind(hints[name]), _default(field), field.description or "")
-        for name in own + inherited
-        for field in (model.model_fields[name],)
-    )
-    return _table((heading, "Value", "Default", "Meaning"), rows)
 
 
 def _parameters_table() -> str:
     rows = (
         (
             f"`{parameter.name}`",
-            _shown(parameter.default),
+            shown(parameter.default),
             parameter.allowed,
             parameter.text,
             parameter.requirement,
@@ -173,50 +158,7 @@ def _parameters_table() -> str:
         for parameter in PARAMETERS.values()
     )
     text = "Numbers of call processing, the same on every node.\n\n"
-    return text + _table(("Name", "Default", "Allowed", "Meaning", "Source"), rows)
-
-
-def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    def line(cells: Iterable[str]) -> str:
-        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
-
-    heads = list(head)
-    return line(heads) + line("---" for _ in heads) + "".join(map(line, rows))
-
-
-def _kind(hint: Any) -> str:  # noqa: ANN401  (any annotation)
-    """What a value is, in words."""
-    origin, arguments = get_origin(hint), get_args(hint)
-    if origin is Annotated:
-        kinds = [part.text for part in arguments if isinstance(part, Kind)]
-        return kinds[0] if kinds else _kind(arguments[0])
-    if origin is list:
-        return f"list: {_kind(arguments[0])}"
-    if origin is dict:
-        return f"{_kind(arguments[0])}: {_kind(arguments[1])}"
-    if type(None) in arguments:
-        return _kind(arguments[0])
-    if isinstance(hint, type) and issubclass(hint, Enum):
-        return ", ".join(f"`{_shown(member)}`" for member in hint)
-    if origin is Literal:
-        return ", ".join(f"`{value}`" for value in arguments)
-    if hint is int:
-        return "number"
-    return "true or false" if hint is bool else "see below"
-
-
-def _default(field: FieldInfo) -> str:
-    if field.is_required():
-        return "required"
-    if isinstance(field.default, BaseModel) or field.default in (None, "", {}, []):
-        return ""
-    return f"`{_shown(field.default)}`"
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value.value if isinstance(value, Enum) else value)
+    return text + table(("Name", "Default", "Allowed", "Meaning", "Source"), rows)
 
 
 if __name__ == "__main__":
