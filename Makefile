@@ -9,7 +9,7 @@ RUNS ?= 10000
 FUZZ_INPUTS ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run demo lab test check bench trace sim hostile fuzz docs layers lint type fmt clean
+.PHONY: help setup setup-run demo lab test check bench trace sim explore hostile fuzz docs layers lint type fmt clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ trace: setup  ## which requirement has a passing test; runs the tests if the las
 sim: setup-run  ## the simulated world, RUNS seeds from SEED
 	.venv/bin/callctl sim --seed $(SEED) --runs $(RUNS) --processes $(PROCESSES)
 
+explore: setup-run  ## the small model, with every two losses there can be
+	.venv/bin/callctl sim --explore --processes $(PROCESSES)
+
 hostile: setup  ## captures made to break the reader, at their full size
 	CALLCTL_FULL_SIZE=1 $(PY) -m pytest tests/hostile/test_captures.py
 
@@ -60,6 +63,7 @@ docs: setup  ## the generated pages of docs/
 	$(PY) -m callctl.serviceability.counter_reference > docs/counters.md
 	$(PY) -m callctl.sim.failover > docs/failover.md
 	$(PY) -m callctl.sim.stories > docs/stories.md
+	$(PY) -m callctl.sim.world_file.reference > docs/simulation.md
 	$(PY) scripts/list_proofs.py
 
 layers: setup  ## the direction of imports, and what cores may not touch

@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
 
-from callctl.sim.runner import run, run_many
-from sipstack.timing import SECOND
+from callctl.sim.report import SHOWN_MAX, Report, counted
+from callctl.sim.runner import SEEDS_AT_ONCE, ScenarioOf, judge, run_many
+from callctl.sim.scenario import Scenario
+from callctl.sim.shrink import shrink
+from callctl.sim.workload import draw
 
-SHOWN_MAX: Final = 20  # failed seeds that are told in full
+Say: TypeAlias = Callable[[str], None]
 
-Say = Callable[[str], None]
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to run."""
+
+    seed: int
+    runs: int = 1
+    scenario_of: ScenarioOf = draw
+    command: str = "callctl sim"  # what to type for this world, without a seed
+    trace: bool = False  # say every message; one process has to do
+    processes: int = 1
+    coverage: bool = False  # count the faults that hit
+    shrink_to: Path | None = None  # where the least of the first seed that fails goes
 
 
 def simulate(
@@ -18,58 +36,84 @@ def simulate(
 ) -> int:
     """Run the simulated world `runs` times, from `seed` on; returns the exit code.
 
-    `trace` prints every message of the runs, for which one process has to do. 0: nothing happened
-    that must not; 1: something did, and the seeds are named with the command that repeats them.
+    `trace` says every message of the runs. 0: nothing happened that must not; 1: something did,
+    and the seeds are named with the command that repeats them.
     """
-    say(f"seed {seed}" if runs == 1 else f"seeds {seed} to {seed + runs - 1}")
-    if trace:
-        failed = [each for each in range(seed, seed + runs) if not _with_trace(each, say)]
-        return _ending(failed, runs, 0.0, {}, say)
-    failed = []
-    virtual_s = 0.0
-    stats: dict[str, int] = {}
-    for verdict in run_many(range(seed, seed + runs), processes):
-        virtual_s += verdict.seconds
-        for name, count in verdict.stats.items():
-            stats[name] = stats.get(name, 0) + count
-        if verdict.violations:
-            failed.append(verdict.seed)
-        if verdict.violations and len(failed) <= SHOWN_MAX:
-            say(f"seed {verdict.seed} FAILED; to repeat: callctl sim --seed {verdict.seed} --trace")
-            for violation in verdict.violations:
-                say(f"  {violation}")
-    return _ending(failed, runs, virtual_s, stats, say)
+    order = Order(seed, runs, trace=trace, processes=processes)
+    report = Report(seed, runs)
+    carry_out(order, report, say)
+    return report.code
 
 
-def _with_trace(seed: int, say: Say) -> bool:
-    result = run(seed)
-    for line in result.trace.lines():
+def carry_out(order: Order, report: Report, say: Say) -> None:
+    """Run what is ordered; the report has everything by then if it is interrupted.
+
+    Raises: KeyboardInterrupt; OSError if `shrink_to` cannot be written.
+    """
+    first, runs = order.seed, order.runs
+    say(f"seed {first}" if runs == 1 else f"seeds {first} to {first + runs - 1}")
+    try:
+        _run_all(order, report, say)
+    except KeyboardInterrupt:
+        _tell(order, report, say)
+        raise
+    _tell(order, report, say)
+    if order.shrink_to is not None:
+        _shrink(order, report, order.shrink_to, say)
+
+
+def _run_all(order: Order, report: Report, say: Say) -> None:
+    seeds = range(order.seed, order.seed + order.runs)
+    if order.trace or order.runs == 1:
+        tell = say if order.trace else None
+        verdicts = (
+            judge(seed, order.scenario_of, coverage=order.coverage, say=tell, digest=True)
+            for seed in seeds
+        )
+    else:
+        # The world of a file may be large, and who interrupts it does not want to wait.
+        at_once = SEEDS_AT_ONCE if order.scenario_of is draw else 1
+        verdicts = run_many(
+            seeds, order.processes, order.scenario_of, coverage=order.coverage, at_once=at_once
+        )
+    with closing(verdicts):
+        for verdict in verdicts:
+            report.add(verdict)
+            if verdict.violations and report.broken <= SHOWN_MAX:
+                repeat = f"{order.command} --seed {verdict.seed} --trace"
+                say(f"seed {verdict.seed} FAILED; to repeat: {repeat}")
+                for violation in verdict.violations:
+                    say(f"  {violation}")
+
+
+def _tell(order: Order, report: Report, say: Say) -> None:
+    for line in report.lines(order.command):
         say(line)
-    say(f"seed {seed}: {result.ended_at / SECOND:.3f} s, trace {result.trace.digest()}")
-    for violation in result.violations:
-        say(f"  {violation}")
-    return result.ok
 
 
-def _ending(failed: list[int], runs: int, virtual_s: float, stats: dict[str, int], say: Say) -> int:
-    if stats:
-        say(f"{runs} runs, {virtual_s / 3600:.1f} h of virtual time: {_summary(stats)}")
-    if not failed:
-        say("no violation")
-        return 0
-    say(f"{len(failed)} of {runs} runs broke an invariant; to repeat:")
-    for seed in failed[:SHOWN_MAX]:
-        say(f"  callctl sim --seed {seed}")
-    return 1
+def _shrink(order: Order, report: Report, path: Path, say: Say) -> None:
+    """The first seed that failed, cut down."""
+    if not report.failed:
+        say("nothing to shrink")
+        return
+    seed = next(iter(report.failed))
+    say(f"shrinks seed {seed}; Ctrl-C ends it with what there is by then")
+    found = report.shrunk = shrink(order.scenario_of(seed))
+    assert found is not None, f"seed {seed} does not break the same thing twice"
+    path.write_text(found.text, encoding="utf-8")
+    end = "nothing more can be left out" if found.finished else "not finished"
+    say(f"{path}: {sizes(found.scenario)}, after {found.runs} runs; {end}")
+    say(f"  {found.violation}")
+    say(f"  to repeat: callctl sim {path} --trace")
 
 
-def _summary(stats: dict[str, int]) -> str:
-    named = {
-        "push incoming": "ring pushes",
-        "push missed": "missed pushes",
-        "push answeredElsewhere": "elsewhere pushes",
-        "phone AppWoken": "phones woken",
-        "phone CallAnswered": "calls answered by phones",
-        "agent CallEnded": "calls and legs of desk phones ended",
+def sizes(scenario: Scenario) -> str:
+    """How many of everything."""
+    counts = {
+        "node": len(scenario.cluster.nodes),
+        "mobile phone": len(scenario.phones),
+        "desk phone": len(scenario.agents),
+        "call": len(scenario.calls),
+        "trouble": len(scenario.troubles),
     }
-    return ", ".join(f"{stats[name]} {text}" for name, text in named.items() if name in stats)
+    return ", ".join(counted(count, noun) for noun, count in counts.items())

@@ -115,9 +115,10 @@ def _troubles(
         elif kind < 0.8:  # two nodes, or a phone that leaves its network without a word
             here = cluster.nodes[node].listeners[0].host
             others = [each.listeners[0].host for each in cluster.nodes.values()]
-            there = random.choice([*(host for host in others if host != here), *phone_hosts])
-            plans.append(TroublePlan(at, Trouble.CUT, (here, there)))
-            plans.append(TroublePlan(back, Trouble.HEAL))
+            ends = [*(host for host in others if host != here), *phone_hosts]
+            if ends:
+                plans.append(TroublePlan(at, Trouble.CUT, (here, random.choice(ends))))
+                plans.append(TroublePlan(back, Trouble.HEAL))
         elif kind < 0.9:
             plans.append(TroublePlan(at, Trouble.CPNS_STOP, (node,)))
             plans.append(TroublePlan(back, Trouble.CPNS_START, (node,)))
@@ -127,5 +128,6 @@ def _troubles(
     return tuple(plan for plan in sorted(plans, key=lambda plan: plan.at) if plan.at < until)
 
 
-SETTLE_NS = 420 * SECOND
-"""Once all is well, everything must be at rest within this: Timer C, its CANCEL, and a reserve."""
+SETTLE_NS = 50 * SECOND
+"""Once all is well, everything must be at rest within twice Timer C, for a call that rings and one
+that follows it, and this: the CANCEL, and a reserve."""

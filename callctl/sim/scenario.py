@@ -135,6 +135,13 @@ class Scenario:
     good_weather: Weather = CALM  # before and after
     faults_until: int = CALLS_FROM_NS
     personal: tuple[str, ...] = field(default=(), repr=False)  # must not show up in a cloud
+    judged: tuple[str, ...] = ()  # invariants that count; (): all
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """Names of those that take part: the cluster may have others, which are never seen."""
+        phones = (plan.device.name for plan in self.phones)
+        return (*phones, *(plan.device.name for plan in self.agents))
 
 
 def destinations_of(cluster: Cluster) -> tuple[TrunkDestination, ...]:

@@ -75,7 +75,7 @@ class Simulation:
         cluster = scenario.cluster
         streams = self.streams = Streams(scenario.seed)
         self.world = World()
-        self.watch = Watch(self.world, judges(scenario))
+        self.watch = Watch(self.world, judges(scenario), scenario.judged)
         self.network = Network(self.world, streams.random("network"), self.watch)
         self.network.weather = scenario.good_weather
         self.bus = Bus(self.world, streams.random("bus"))
@@ -154,7 +154,7 @@ class Simulation:
             self.make_well()
             self.settle()
         except Livelock as error:
-            self.watch.blame("I13", f"livelock: {error}")
+            self.watch.convict("I13", f"livelock: {error}")
         return self.result()
 
     def result(self) -> Result:
@@ -206,7 +206,8 @@ class Simulation:
         """Let things end, for as long as they may take, and have the end judged."""
         world = self.world
         again_ns = (self.scenario.cloud.token_again_s + RETRY_AFTER_S) * SECOND
-        limit = Instant(world.now + SETTLE_NS + again_ns)
+        ringing_ns = self.scenario.cluster.service_parameters.timer_c_s * SECOND
+        limit = Instant(world.now + 2 * ringing_ns + SETTLE_NS + again_ns)
         patience = Instant(world.now + PATIENCE_NS)
         while world.now < limit:
             world.run_to(Instant(world.now + LOOK_NS))

@@ -25,18 +25,7 @@ class Trace:
 
     def lines(self) -> Iterator[str]:
         """One line an entry."""
-        for at, label, kind, flow, what in self.entries:
-            time = f"{at // 1_000_000_000:4d}.{at % 1_000_000_000:09d}"
-            if flow is None:
-                yield f"{time} {label:14} {kind} {what}"
-                continue
-            number = f"#{flow.connection}" if flow.connection else ""
-            peer = f"{flow.transport}{number} {flow.remote_host}:{flow.remote_port}"
-            assert isinstance(what, Glance)
-            yield (
-                f"{time} {label:14} {kind} {peer:34} {what.start} | {what.number} {what.method} "
-                f"{what.call_id} {what.branch} {what.to_tag or '-'} {crc32(what.data):08x}"
-            )
+        return map(line_of, self.entries)
 
     def digest(self) -> str:
         """SHA-256 of all lines: two runs of one seed have the same."""
@@ -45,3 +34,18 @@ class Trace:
             digest.update(line.encode("utf-8", "surrogateescape"))
             digest.update(b"\n")
         return digest.hexdigest()
+
+
+def line_of(entry: Entry) -> str:
+    """An entry in words."""
+    at, label, kind, flow, what = entry
+    time = f"{at // 1_000_000_000:4d}.{at % 1_000_000_000:09d}"
+    if flow is None:
+        return f"{time} {label:14} {kind} {what}"
+    number = f"#{flow.connection}" if flow.connection else ""
+    peer = f"{flow.transport}{number} {flow.remote_host}:{flow.remote_port}"
+    assert isinstance(what, Glance)
+    return (
+        f"{time} {label:14} {kind} {peer:34} {what.start} | {what.number} {what.method} "
+        f"{what.call_id} {what.branch} {what.to_tag or '-'} {crc32(what.data):08x}"
+    )

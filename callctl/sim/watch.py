@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -118,7 +118,11 @@ class Judge:
 
 
 class Watch:
-    """Hands everything on to those judges that want it. At most `violations_max` are kept."""
+    """Hands everything on to those judges that want it. At most `violations_max` are kept.
+
+    Every judge looks, because some leave for others what they have seen; those not in `judged`
+    blame nobody.
+    """
 
     __slots__ = (
         "_on_abandoned",
@@ -138,6 +142,7 @@ class Watch:
         "_on_to_cloud",
         "_on_told",
         "eye",
+        "judged",
         "judges",
         "ledger",
         "stats",
@@ -147,8 +152,16 @@ class Watch:
         "world",
     )
 
-    def __init__(self, world: World, judges: Sequence[Judge], violations_max: int = 20) -> None:
+    def __init__(
+        self,
+        world: World,
+        judges: Sequence[Judge],
+        judged: Collection[str] = (),
+        violations_max: int = 20,
+    ) -> None:
+        """`judged`: the invariants that count; none given: all."""
         self.world = world
+        self.judged = frozenset(judged)
         self.trace = Trace()
         self.ledger = Ledger()
         self.eye = PushEye()
@@ -183,6 +196,11 @@ class Watch:
 
     def blame(self, invariant: str, text: str) -> None:
         """An invariant is broken."""
+        if not self.judged or invariant in self.judged:
+            self.convict(invariant, text)
+
+    def convict(self, invariant: str, text: str) -> None:
+        """The same, whoever is judged: the run itself broke down."""
         if len(self.violations) < self.violations_max:
             violation = Violation(invariant, self.world.now, text)
             self.violations.append(violation)

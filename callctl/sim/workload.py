@@ -12,9 +12,9 @@ from callctl.model.device import ClientType, Device
 from callctl.model.line import Line
 from callctl.model.service_parameter import ServiceParameters
 from callctl.phone.settings import AnswerPlan
-from callctl.sim.cloud_faults import draw_cloud
+from callctl.sim.cloud_faults import CloudDraw, draw_cloud
 from callctl.sim.entropy import Streams
-from callctl.sim.faults import draw_faults
+from callctl.sim.faults import FaultFields, draw_faults
 from callctl.sim.routing import Routing, draw_routing
 from callctl.sim.scenario import (
     CALLS_FROM_NS,
@@ -105,18 +105,7 @@ def draw(seed: int) -> Scenario:
     callers += [peer_name(peer.destination) for peer in peers if chance(random, 50)]
     calls = _calls(random, callers, [*(line.dn for line in lines), *routing.numbers])
     calls += _from_everywhere(far, near_and_far, called[0], calls[-1].at)
-    hosts = tuple(plan.host for plan in phones)
-    faults = draw_faults(streams.random("faults"), cluster, calls, hosts)
-    managed = tuple(
-        plan.device.name for plan in phones if plan.device.client is not ClientType.STANDARD
-    )
-    cloud = draw_cloud(
-        streams.random("cloud faults"), nodes, managed, calls, faults["faults_until"]
-    )
-    faults["troubles"] = tuple(
-        sorted((*faults["troubles"], *cloud.troubles), key=lambda plan: plan.at)
-    )
-    faults["push_rest_faults"] = (*faults["push_rest_faults"], *cloud.push_rest_faults)
+    faults, cloud = draw_all_faults(streams, cluster, tuple(phones), calls)
     if is_far and chance(far, 40):
         gone = Fault(status=410, reason="TargetExpired", times=1)
         faults["push_rest_faults"] = (gone, *faults["push_rest_faults"])
@@ -134,6 +123,27 @@ def draw(seed: int) -> Scenario:
         ),
         **faults,
     )
+
+
+def draw_all_faults(
+    streams: Streams,
+    cluster: Cluster,
+    phones: tuple[PhonePlan, ...],
+    calls: tuple[CallPlan, ...],
+) -> tuple[FaultFields, CloudDraw]:
+    """What goes wrong in the network, at the nodes and in the clouds; `calls`: one at least."""
+    hosts = tuple(plan.host for plan in phones)
+    faults = draw_faults(streams.random("faults"), cluster, calls, hosts)
+    managed = tuple(
+        plan.device.name for plan in phones if plan.device.client is not ClientType.STANDARD
+    )
+    nodes, until = tuple(cluster.nodes), faults["faults_until"]
+    cloud = draw_cloud(streams.random("cloud faults"), nodes, managed, calls, until)
+    faults["troubles"] = tuple(
+        sorted((*faults["troubles"], *cloud.troubles), key=lambda plan: plan.at)
+    )
+    faults["push_rest_faults"] = (*faults["push_rest_faults"], *cloud.push_rest_faults)
+    return faults, cloud
 
 
 def _line(index: int) -> Line:

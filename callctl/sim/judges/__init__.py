@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Final
 
 from callctl.sim.itineraries import numbers_behind
 from callctl.sim.judges.ack import Ack
@@ -11,7 +12,7 @@ from callctl.sim.judges.app_alive import AppAlive
 from callctl.sim.judges.both_legs import BothLegs
 from callctl.sim.judges.cancel import Cancel
 from callctl.sim.judges.cloud_blamed import CloudBlamed
-from callctl.sim.judges.in_time import DROP_NS, InTime
+from callctl.sim.judges.in_time import InTime
 from callctl.sim.judges.no_plaintext import NoPlaintext
 from callctl.sim.judges.nothing_left import NothingLeft
 from callctl.sim.judges.one_final import OneFinal
@@ -26,7 +27,15 @@ from callctl.sim.judges.second_push import SecondPush
 from callctl.sim.judges.token_fetches import TokenFetches
 from callctl.sim.scenario import Scenario
 from callctl.sim.watch import Judge
-from sipstack.timing import SECOND
+from sipstack.timing import MS, SECOND
+
+BUS_NS: Final = 500 * MS  # more than the slowest bus takes that is drawn
+
+INVARIANTS: Final = (
+    *("I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "I10", "I13", "I14"),
+    *("ALARM-10", "CLOUD-06", "CPNS-05", "CPNS-08", "OP-08"),
+)
+"""What is judged: of design section 3, and requirements of the catalogue."""
 
 
 def all_judges(scenario: Scenario) -> tuple[Judge, ...]:
@@ -34,13 +43,17 @@ def all_judges(scenario: Scenario) -> tuple[Judge, ...]:
     cluster = scenario.cluster
     hosts = {node.listeners[0].host for node in cluster.nodes.values()}
     hosts |= {peer.destination.host for peer in scenario.peers}  # no devices either
+    parameters = cluster.service_parameters
+    drop_ns = parameters.drop_s * SECOND  # CALL-05
+    silent_ns = 64 * parameters.t1_ms * MS  # Timers B, F and M
+    bus_ns = max(BUS_NS, 2 * scenario.bus_weather.delay_max_ns)
 
     @cache
     def numbers(dialled: str) -> int:
         return len(tuple(numbers_behind(cluster, dialled)))
 
     def patience_ns(dialled: str) -> int:
-        return numbers(dialled) * DROP_NS
+        return numbers(dialled) * drop_ns
 
     def stays(dialled: str) -> bool:
         return numbers(dialled) == 1
@@ -52,23 +65,25 @@ def all_judges(scenario: Scenario) -> tuple[Judge, ...]:
     return (
         PushInTime(patience_ns),
         OneFinal(),
-        InTime(patience_ns),
+        InTime(patience_ns, silent_ns, parameters.timer_c_s * SECOND),
         OneInvite(frozenset(hosts)),
         BothLegs(),
         SecondPush(stays),
         Reached(
             {plan.device.name: plan.host for plan in scenario.phones},
             stays,
+            drop_ns,
+            bus_ns,
         ),
         OneOwner(),
         Cancel(),
-        Ack(),
+        Ack(silent_ns),
         AppAlive(),
         PostedOnce(),
         PostDeadline(),
         TokenFetches(scenario.cloud.token_again_s * SECOND),
         AlarmsOnce(),
-        Refusals(),
+        Refusals(bus_ns),
         CloudBlamed(alone),
         NothingLeft(),
         NoPlaintext(scenario.personal),

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 from callctl.sim.glance import Glance
 from callctl.sim.party import Party, Role
 from callctl.sim.watch import Judge
-from sipstack.timing import SECOND
 from sipstack.transport.flow import Flow
-
-ALIVE_NS: Final = 32 * SECOND  # 64*T1: Timers B and M, and the wait after a CANCEL
 
 
 class Ack(Judge):
     """Of every node. What it owes is due in the step that brought the cause."""
 
     invariant = "I10"
-    __slots__ = ("_owed", "_step")
+    __slots__ = ("_alive_ns", "_owed", "_step")
 
-    def __init__(self) -> None:
+    def __init__(self, alive_ns: int) -> None:
+        """`alive_ns`: of Timers B and M, and of the wait after a CANCEL: 64*T1."""
+        self._alive_ns = alive_ns
         self._owed: dict[tuple[str, str, str, str], None] = {}  # label, "ACK"/"2xx", call, tag
         self._step = -1
 
@@ -70,11 +68,13 @@ class Ack(Judge):
         copy = self.ledger.copies.get((who.label, seen.branch))
         if copy is None or copy.failed_at is not None or seen.call_id in self.ledger.cut_off:
             return False
+        forgotten_at = copy.cancelled_at and copy.cancelled_at + self._alive_ns
         if copy.accepted_at is not None:
-            return self.now < copy.accepted_at + ALIVE_NS
-        if copy.cancelled_at is not None:
-            return self.now < copy.cancelled_at + ALIVE_NS
-        return copy.provisional or self.now < copy.at + ALIVE_NS
+            late = forgotten_at is not None and copy.accepted_at >= forgotten_at
+            return not late and self.now < copy.accepted_at + self._alive_ns
+        if forgotten_at is not None:
+            return self.now < forgotten_at
+        return copy.provisional or self.now < copy.at + self._alive_ns
 
     def _owe(self, who: Party, what: str, call_id: str, tag: str) -> None:
         if call_id not in self.ledger.cut_off:

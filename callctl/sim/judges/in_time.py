@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
 
 from callctl.sim.glance import Glance
 from callctl.sim.ledger import Hop, Taken
 from callctl.sim.party import Party, Role
 from callctl.sim.watch import Judge
-from sipstack.timing import SECOND, Instant
+from sipstack.timing import Instant
 from sipstack.transport.flow import Flow
-
-DROP_NS: Final = 13 * SECOND  # CALL-05
-SILENT_NS: Final = 32 * SECOND  # 64*T1: Timer B, and the wait for the answer to a CANCEL
-RINGING_NS: Final = 185 * SECOND  # Timer C
 
 
 @dataclass(slots=True)
@@ -27,15 +22,20 @@ class _Clock:
 
 
 class InTime(Judge):
-    """A parked call ends after 13 s at the latest, one that was offered when its devices' time is
-    up, one that was given up in the same instant."""
+    """A parked call ends with its drop timer at the latest, one that was offered when its devices'
+    time is up, one that was given up in the same instant."""
 
     invariant = "I2"
-    __slots__ = ("_clocks", "_patience_ns")
+    __slots__ = ("_clocks", "_patience_ns", "_ringing_ns", "_silent_ns")
 
-    def __init__(self, patience_ns: Callable[[str], int] = lambda _: DROP_NS) -> None:
-        """`patience_ns`: how long a call for a number may wait, over all it may lead to."""
+    def __init__(self, patience_ns: Callable[[str], int], silent_ns: int, ringing_ns: int) -> None:
+        """`patience_ns`: how long a call for a number may wait, over all it may lead to.
+
+        `silent_ns`: how long for an answer, or one to a CANCEL: Timer B. `ringing_ns`: Timer C.
+        """
         self._patience_ns = patience_ns
+        self._silent_ns = silent_ns
+        self._ringing_ns = ringing_ns
         self._clocks: dict[Hop, _Clock] = {}
 
     def received(self, who: Party, flow: Flow, seen: Glance) -> None:
@@ -47,7 +47,7 @@ class InTime(Judge):
             if seen.method == "INVITE" and seen.status < 200 and copy is not None:
                 # Timer C runs from the INVITE, and again from each response but 100.
                 since = copy.at if seen.status == 100 else self.now
-                self._move(copy.parent, RINGING_NS, since)
+                self._move(copy.parent, self._ringing_ns, since)
             return
         hop = (who.label, seen.branch)
         clock = self._clocks.get(hop)
@@ -65,7 +65,7 @@ class InTime(Judge):
         hop = (who.label, seen.branch)
         if not seen.status:
             if hop not in self.ledger.copies:
-                self._move(self.ledger.parent_of(who, seen), SILENT_NS, self.now)
+                self._move(self.ledger.parent_of(who, seen), self._silent_ns, self.now)
         elif seen.status >= 200:
             clock = self._clocks.get(hop)
             taken = self.ledger.taken.get(hop)

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
 
 from callctl.sim.ledger import Hop
 from callctl.sim.party import Party
 from callctl.sim.push_eye import SeenPush
 from callctl.sim.watch import Judge
-from sipstack.timing import SECOND
-
-DEADLINE_NS: Final = 13 * SECOND
 
 
 class PushInTime(Judge):
@@ -20,7 +16,7 @@ class PushInTime(Judge):
     invariant = "I5"
     __slots__ = ("_patience_ns",)
 
-    def __init__(self, patience_ns: Callable[[str], int] = lambda _: DEADLINE_NS) -> None:
+    def __init__(self, patience_ns: Callable[[str], int]) -> None:
         """`patience_ns`: how long a call for a number may wait, over all it may lead to."""
         self._patience_ns = patience_ns
 

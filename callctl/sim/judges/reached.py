@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
 
 from callctl.push.kind import PushKind
 from callctl.sim.glance import Glance
 from callctl.sim.party import Party, Role
 from callctl.sim.push_eye import SeenPush
 from callctl.sim.watch import Judge
-from sipstack.timing import MS, SECOND, Instant
+from sipstack.timing import Instant
 from sipstack.transport.flow import Flow
-
-BUS_NS: Final = 500 * MS  # more than the slowest bus takes
-
-
-DROP_NS: Final = 13 * SECOND  # CALL-05
 
 
 class Reached(Judge):
@@ -27,13 +21,25 @@ class Reached(Judge):
     """
 
     invariant = "I7"
-    __slots__ = ("_came", "_hosts", "_pushed", "_refused", "_stays", "_waiting")
+    __slots__ = (
+        "_bus_ns",
+        "_came",
+        "_drop_ns",
+        "_hosts",
+        "_pushed",
+        "_refused",
+        "_stays",
+        "_waiting",
+    )
 
     def __init__(
-        self, hosts: Mapping[str, str], stays: Callable[[str], bool] = lambda _: True
+        self, hosts: Mapping[str, str], stays: Callable[[str], bool], drop_ns: int, bus_ns: int
     ) -> None:
         """`hosts`: address of each phone, by device name. `stays`: true for a number whose calls
-        go nowhere else; of one that hunts or forwards, a device may be left before it comes."""
+        go nowhere else; of one that hunts or forwards, a device may be left before it comes.
+        `drop_ns`: how long it may take to come. `bus_ns`: more than the slowest bus takes."""
+        self._bus_ns = bus_ns
+        self._drop_ns = drop_ns
         self._hosts = hosts
         self._stays = stays
         self._waiting: dict[str, list[SeenPush]] = {}  # by address of the device
@@ -79,7 +85,7 @@ class Reached(Judge):
             if not self._stays(taken.dialled):
                 continue
             ends = [end for end, _, _ in taken.finals[:1]]
-            over_at = min([*ends, taken.cancelled_at or self.now, taken.at + DROP_NS])
-            in_time = taken.at < at < over_at - BUS_NS
+            over_at = min([*ends, taken.cancelled_at or self.now, taken.at + self._drop_ns])
+            in_time = taken.at < at < over_at - self._bus_ns
             if in_time and not any((known[1], host) in offered for host in (node, device)):
                 self.blame(f"{push.device_name} came in time and was not sent {known[1]}")

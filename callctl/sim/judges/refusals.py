@@ -17,11 +17,9 @@ from callctl.serviceability.alarm import AlarmCleared, AlarmNotice
 from callctl.sim.cloud_way import CloudNews
 from callctl.sim.party import Party
 from callctl.sim.watch import Judge
-from sipstack.timing import MS, SECOND, Instant
+from sipstack.timing import Instant
 
 INVALID_TARGET: Final = "PushNotificationInvalidDeviceTokenResponse"
-EVERYWHERE_NS: Final = SECOND  # to be known to every node
-BUS_NS: Final = 500 * MS  # more than the slowest bus takes: news that cross are nobody's fault
 
 
 @dataclass(slots=True)
@@ -37,9 +35,11 @@ class Refusals(Judge):
     """
 
     invariant = "CLOUD-06"
-    __slots__ = ("_active", "_ever", "_posted", "_refused", "_signed_in")
+    __slots__ = ("_active", "_bus_ns", "_ever", "_posted", "_refused", "_signed_in")
 
-    def __init__(self) -> None:
+    def __init__(self, bus_ns: int) -> None:
+        """`bus_ns`: more than the slowest bus takes; news that cross are nobody's fault."""
+        self._bus_ns = bus_ns
         self._signed_in: dict[str, _SignIn] = {}  # by device name
         self._posted: dict[str, tuple[str, Instant]] = {}  # target and time, by tracking id
         self._refused: dict[str, Instant] = {}  # by target
@@ -61,7 +61,7 @@ class Refusals(Judge):
         refused_at = self._refused.get(target)
         if refused_at is None or self.ledger.nodes_lost:
             return
-        if self.now - refused_at > EVERYWHERE_NS:
+        if self.now - refused_at > 2 * self._bus_ns:
             late = (self.now - refused_at) / 1e9
             self.blame(f"{who.label} pushes to a target {late:.3f} s after it was refused")
 
@@ -74,7 +74,7 @@ class Refusals(Judge):
             return  # CallManager cannot be told
         self._ever.add(target)
         for signed_in in self._signed_in.values():
-            if target in signed_in.targets and posted_at < signed_in.at + BUS_NS:
+            if target in signed_in.targets and posted_at < signed_in.at + self._bus_ns:
                 return  # it was given again meanwhile
         self._refused.setdefault(target, self.now)
 
