@@ -212,6 +212,11 @@ def _notes(record: CallRecord, name: str) -> Iterator[str]:
         return
     if _cloud_failed(codes) and codes & WAITED:
         yield f"The cloud had not taken the push to {name} (see Pushes)."
+    elif {"push-accepted", "dropped", "no-node"} <= codes:
+        yield (
+            f"The push sent {name} to a node that went out of service meanwhile, and its CM group "
+            "has no other that is in service."
+        )
     elif {"push-accepted", "dropped"} <= codes and "late-register" not in codes:
         device = record.called.get(name)
         if device is not None and device.custom_region:

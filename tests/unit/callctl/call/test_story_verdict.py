@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from callctl.call.called import CalledDevice
-from callctl.call.event import CallerCancelled, PushEnded, PushResult
+from callctl.call.event import CallerCancelled, NodeLost, PushEnded, PushResult
 from callctl.call.story import CallRecord
 from callctl.call.verdict import verdict
 from callctl.model.build import desk_phone, iphone
@@ -52,6 +52,19 @@ def test_a_number_that_nobody_has_is_the_whole_reason() -> None:
     record.status, record.ended_at = 404, at(0)
     assert verdict(record) == (
         "Not answered: the caller got 404 Not Found after 0.000 s, because nobody has number 2009."
+    )
+
+
+def test_a_phone_whose_only_node_went_down_is_not_blamed_for_being_away() -> None:
+    rig = rig_with("asleep")
+    rig.start()
+    rig.happens(PushEnded(rig.call.legs[0], PushResult.ACCEPTED), 0.1)
+    rig.happens(NodeLost("ucm1"), 3)
+    rig.call.record.note(at(3), "no-node", PHONE.name, group="ucm1")
+    rig.run_to(13)
+    assert told(rig).endswith(
+        "The push sent TCT2001 to a node that went out of service meanwhile, and its CM group has "
+        "no other that is in service."
     )
 
 
