@@ -14,6 +14,7 @@ from rich.text import Text
 
 from callctl.errors import ConfigError, Finding
 from callctl.io.certificate_check import certificate_mistakes, certificate_warnings
+from callctl.model.backup_check import backup_warnings
 from callctl.model.cluster import Cluster
 from callctl.model.load import read_cluster
 from callctl.push.capability.deployment_check import deployment_warnings
@@ -31,9 +32,10 @@ def check(
 ) -> int:
     """Print what is wrong with the cluster file, for people or as one JSON object.
 
-    A warning is about what works and should not stay so: releases below a minimum, or such as do
-    not go together, certificates that are missing or end soon. Returns the exit code: 0 nothing
-    wrong, 1 mistakes found (with `strict`, or warnings), 2 there is no such file.
+    A warning is about what works and should not stay so: phones without a backup node, releases
+    below a minimum, or such as do not go together, certificates that are missing or end soon.
+    Returns the exit code: 0 nothing wrong, 1 mistakes found (with `strict`, or warnings), 2 there
+    is no such file.
     """
     if not file.is_file():
         Console(stderr=True).print(Text(f"callctl check: {file} is not a file"), soft_wrap=True)
@@ -48,6 +50,7 @@ def check(
             raise ConfigError(unusable)
         cluster = read.cluster
         mistakes = (
+            *backup_warnings(cluster),
             *deployment_warnings(cluster),
             *certificate_warnings(cluster.certificate_files, time.time()),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from importlib.resources import files
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 
@@ -44,6 +45,22 @@ def test_json_is_one_object_of_everything(
     assert set(finding) == {"file", "line", "key", "problem", "expected"}
     assert check(LAB, json=True) == 0
     assert json.loads(capsys.readouterr().out)["counts"]["devices"] == 33
+
+
+@pytest.mark.req("CMG-02")
+def test_group_of_one_node_that_has_mobile_phones_is_warned_of_where_there_are_more_nodes(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = copytree(LAB.parent, tmp_path / "lab") / LAB.name
+    text = LAB.read_text()
+    assert "kyoto: [ucm2, ucm3]" in text
+    path.write_text(text.replace("kyoto: [ucm2, ucm3]", "kyoto: [ucm2]"))
+    assert check(path) == 0
+    lines = capsys.readouterr().out.splitlines()
+    [heading] = [line for line in lines if line.endswith("cm_groups.kyoto  warning")]
+    problem = lines[lines.index(heading) + 1].strip()
+    assert problem == "ucm2 has no backup: without it nothing wakes 12 mobile phones"
+    assert check(path, strict=True) == 1
 
 
 def test_no_file_gives_2(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
