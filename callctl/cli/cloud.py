@@ -257,7 +257,7 @@ def _clear(service: str | None, name: str | None, where: Where) -> int:
         raise Usage("--clear takes a service, and the number of one fault")
     path = [part for part in (service, name) if part is not None]
     done = AdminClient(where).delete("cloud", "faults", *path)
-    return _tell(done, "faults ended", where)
+    return _tell(done, "fault ended" if done["count"] == 1 else "faults ended", where)
 
 
 def _tell(done: dict[str, Any], what: str, where: Where) -> int:

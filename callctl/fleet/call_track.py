@@ -149,7 +149,7 @@ STAGES: Final = (
     Stage("wake", "push to REGISTER, mostly planned", "pushed_at", "register_at", True),
     Stage("register", "REGISTER out to INVITE at the phone", "register_at", "offered_at"),
     Stage("route", "INVITE out to INVITE at an awake phone", "invited_at", "offered_at"),
-    Stage("ring", "INVITE at the phone to 180 at the caller", "offered_at", "ringing_at"),
+    Stage("ring", "its INVITE to 180 at the caller", "offered_at", "ringing_at"),
     Stage("pick up", "ring to 200 by the phone, planned", "rang_at", "picked_up_at", True),
     Stage("answer", "200 by the phone to 200 at the caller", "picked_up_at", "answered_at"),
     Stage("set-up", "planned to the phone ringing", "planned_at", "rang_at"),

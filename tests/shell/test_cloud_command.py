@@ -207,7 +207,7 @@ async def test_fault_acts_shows_itself_and_ends_by_its_times_by_its_number_and_a
         assert await run.json(f"fault --clear ci {shown['number']}") == {"count": 1}
         await run.text("fault plm silent")
         await run.text("fault cssm garbage --percent 50")
-        assert await run.text("fault --clear plm") == "1 faults ended\n"
+        assert await run.text("fault --clear plm") == "1 fault ended\n"
         assert await run.json("fault --clear") == {"count": 1}
         assert await run.ask("ci") == 200
 

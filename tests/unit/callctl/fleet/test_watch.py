@@ -23,8 +23,13 @@ def test_a_process_that_works_uses_processor_time_and_memory() -> None:
 
 
 def test_what_a_process_has_started_belongs_to_it_unless_it_is_looked_at_alone() -> None:
-    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    script = "print(flush=True); input()"
+    child = subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
     try:
+        assert child.stdout is not None
+        child.stdout.readline()  # until then it may be no more than a copy of ours
         assert child.pid in tree([os.getpid()])
         both, alone = Watched([os.getpid()]), Watched([os.getpid()], descendants=False)
         assert both.usage().memory > alone.usage().memory
