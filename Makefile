@@ -9,7 +9,7 @@ RUNS ?= 10000
 FUZZ_INPUTS ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run demo lab test check bench trace sim explore hostile fuzz docs layers lint type fmt clean
+.PHONY: help setup setup-run demo lab test check bench trace replay sim explore hostile fuzz docs layers lint type fmt clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ trace: setup  ## which requirement has a passing test; runs the tests if the las
 	@$(PY) scripts/trace_requirements.py --check-fresh || $(PY) -m pytest -q -n $(WORKERS)
 	@$(PY) scripts/trace_requirements.py --require tests/requirements_required.txt
 
+replay: setup-run  ## the captures of pcaps/, their parties played again
+	.venv/bin/callctl replay run pcaps
+
 sim: setup-run  ## the simulated world, RUNS seeds from SEED
 	.venv/bin/callctl sim --seed $(SEED) --runs $(RUNS) --processes $(PROCESSES)
 
@@ -61,6 +64,7 @@ docs: setup  ## the generated pages of docs/
 	$(PY) -m callctl.push.capability.reference > docs/capabilities.md
 	$(PY) -m callctl.serviceability.alarm_reference > docs/alarms.md
 	$(PY) -m callctl.serviceability.counter_reference > docs/counters.md
+	$(PY) -m callctl.replay.reference > docs/replay.md
 	$(PY) -m callctl.sim.failover > docs/failover.md
 	$(PY) -m callctl.sim.stories > docs/stories.md
 	$(PY) -m callctl.sim.world_file.reference > docs/simulation.md

@@ -10,14 +10,14 @@ from typing import Final, NamedTuple
 from callctl.cli.errors import Refused, Usage
 from callctl.io.phone_setup import NoSuchPhone, local_host
 from callctl.io.process import run_loop
-from callctl.io.replay_live import Live, Target, play_live
-from callctl.model.cluster import Cluster
+from callctl.io.replay_live import CannotPlay, Live, play_live
+from callctl.io.replay_sockets import Target
 from callctl.replay.from_capture import nodes_of, recording_of
 from callctl.replay.judge import Verdict, judge
 from callctl.replay.live import Played
 from callctl.replay.notes import Notes
+from callctl.replay.passwords import passwords_of
 from callctl.replay.replay import read
-from callctl.replay.rewrite import Passwords
 from callctl.replay.script import Script, script_of
 from sipstack.io.entropy import OsEntropy
 
@@ -55,7 +55,9 @@ def play_at(
 
     Raises: CaptureError; Refused if the server cannot be reached from here.
     """
-    script = script_of(recording_of(read(notes, truncated=truncated), notes), notes.file)
+    recording = recording_of(read(notes, truncated=truncated), notes)
+    # Nobody sees the pushes of somebody else's server.
+    script = script_of(recording, notes.file, pushes_seen=False)
     nodes = nodes_of(notes)
     target = _target(server)
 
@@ -65,7 +67,7 @@ def play_at(
             notes.file,
             target,
             nodes,
-            _passwords(notes.cluster),
+            passwords_of(notes.cluster),
             OsEntropy(),
             domain=notes.cluster.domain,
         )
@@ -74,9 +76,10 @@ def play_at(
         live = run_loop(play)
     except OSError as error:
         raise Refused(f"{server}: {error.strerror or error}") from error
+    except CannotPlay as error:
+        raise Refused(f"{server}: {error}") from error
     for reason, count in live.lost.items():
         live.played.ignored[reason] = live.played.ignored.get(reason, 0) + count
-    # Nobody sees the pushes of somebody else's server.
     verdict = judge(
         script, live.played, notes.file, live.same, pushes_seen=False, inserted=notes.inserted
     )
@@ -96,11 +99,3 @@ def _target(server: Where) -> Target:
     tls.check_hostname = False
     tls.verify_mode = ssl.CERT_NONE
     return Target(host, server.port, server.transport, local, tls=tls)
-
-
-def _passwords(cluster: Cluster) -> Passwords:
-    def password(username: str) -> str | None:
-        user = cluster.users.get(username)
-        return None if user is None else user.password.get_secret_value()
-
-    return password

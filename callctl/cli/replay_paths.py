@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 from callctl.cli.errors import Usage
 from callctl.replay.notes import CAPTURE_SUFFIXES, SUFFIX
+
+LEARN: Final = "callctl replay learn writes them"
 
 
 def notes_beside(path: Path) -> Path:
@@ -34,11 +37,17 @@ def all_notes(paths: Iterable[Path]) -> list[Path]:
         if path.is_dir():
             inside = sorted(path.glob(f"*{SUFFIX}"))
             if not inside:
-                raise Usage(f"{path} has no *{SUFFIX} in it")
+                raise Usage(f"{path} has no *{SUFFIX} in it{_hint(path)}")
         else:
             inside = [notes_beside(path)]
             if not inside[0].is_file():
-                raise Usage(f"{path} cannot be played: its notes, {inside[0]}, are not there")
+                what = f"its notes, {inside[0]}, are not there"
+                raise Usage(f"{path} cannot be played: {what} ({LEARN})")
         for notes in inside:
             found.setdefault(notes.resolve(), notes)
     return list(found.values())
+
+
+def _hint(folder: Path) -> str:
+    captures = any(it.suffix in CAPTURE_SUFFIXES for it in folder.iterdir())
+    return f" ({LEARN})" if captures else ""

@@ -45,7 +45,7 @@ from callctl.model.cluster import Cluster
 from callctl.push.events import PushOutcome, PushSent
 from callctl.push.features import PushFeatures
 from callctl.registration.binding import BindingTable
-from callctl.registration.push_binding import PushBinding, PushBindingTable
+from callctl.registration.push_binding import PushBinding, PushBindingTable, Stamp
 from sipstack.entropy import Entropy
 from sipstack.stack import FlowEnded, KeepAliveReceived, Observer, Stack, StackOutput
 from sipstack.timing import MS, Instant
@@ -242,6 +242,11 @@ class Engine:
     def push_bindings(self) -> tuple[PushBinding, ...]:
         """All push bindings of the cluster as this node knows them."""
         return tuple(self._context.push_bindings)
+
+    @property
+    def push_removals(self) -> tuple[tuple[str, Stamp], ...]:
+        """Devices that signed out or lost their target, and when."""
+        return self._context.push_bindings.removals()
 
     @property
     def membership(self) -> Membership:

@@ -10,6 +10,7 @@ from typing import Final
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
+from callctl.capture.pcapng import Direction
 from callctl.cluster.event import ClusterEvent
 from callctl.cluster.membership import Publish
 from callctl.engine.engine import Engine
@@ -36,10 +37,18 @@ from sipstack.io.endpoint import Listener, SipEndpoint
 from sipstack.io.resolver import NameUnresolved, Resolver
 from sipstack.timing import Instant
 from sipstack.transaction.events import Ignored
-from sipstack.transport.flow import SECURE, CloseFlow, Send
+from sipstack.transport.flow import (
+    SECURE,
+    UNCONNECTED,
+    CloseFlow,
+    FlowClosed,
+    Send,
+    TransportEvent,
+)
 from sipstack.transport.locate import Query, Record
 
 CLUSTER_KEY_OCTETS: Final = 32
+CLOSED_BY_US: Final = "closed by us"  # reason of the end of a connection
 ENGINE_FAULT: Final = "EngineFault"
 LINK_S: Final = 2.0  # longest wait for CallManager to find a push service that was started
 
@@ -78,7 +87,7 @@ class NodeShell:
         self._pump = Pump(self.core, self._clock, self._carry_out)
         self._endpoint = SipEndpoint(
             self._listeners(),
-            self._pump.feed,
+            self._pump.feed if tap is None else self._heard,
             client_tls=around.authority.client_context() if around.authority else None,
         )
         self.cpns = self._new_cpns()
@@ -261,6 +270,14 @@ class NodeShell:
             except NameUnresolved:
                 answers.append((query, ()))  # no answer leads nowhere, like no record
         self._pump.feed(LookedUp(wanted.lookup_id, tuple(answers)))
+
+    def _heard(self, event: TransportEvent) -> None:
+        if type(event) is FlowClosed and event.flow.connection != UNCONNECTED:
+            assert self._around.tap is not None
+            ours = event.reason == CLOSED_BY_US
+            direction = Direction.SENT if ours else Direction.RECEIVED
+            self._around.tap.closed(self._clock(), self.name, event.flow, direction)
+        self._pump.feed(event)
 
     def _note(self, text: str) -> None:
         if self._around.tap is not None:

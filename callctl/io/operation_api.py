@@ -18,6 +18,7 @@ from callctl.io.node_cli_api import node_cli_router, services_router
 from callctl.io.onboarding_api import OnboardingApi
 from callctl.io.reachability_api import reachability_router
 from callctl.io.repair_api import repair_router
+from callctl.io.replay_api import replay_router
 from callctl.io.trace_level_api import trace_level_router
 
 
@@ -43,5 +44,6 @@ def operation_routers(shell: ClusterShell) -> Iterator[APIRouter]:
     )
     yield reachability_router(operations.check)
     yield repair_router(operations.repair)
+    yield replay_router(shell)
     yield trace_level_router(operations.traces, list(shell.cluster.nodes))
     yield cloud_router(lambda: shell.cloud)

@@ -1,41 +1,28 @@
-"""Notes for what a running cluster was captured doing."""
+"""What notes need to know of a running cluster: before a capture of it begins, and afterwards."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from callctl.capture.captured import CapturedMessage
 from callctl.io.cluster_shell import ClusterShell
+from callctl.model.device import ClientType
 from callctl.push.events import Outcome
 from callctl.push.history import PushEntry as SentPush
-from callctl.replay.notes_schema import (
-    NodeEvent,
-    NodeEventEntry,
-    NotesFile,
-    PushEntry,
-    RegisteredEntry,
-    SignedEntry,
-)
-from callctl.replay.parties import parties_of
+from callctl.registration.push_binding import Stamp
+from callctl.replay.happened import Beginning, Happened, notes_of
+from callctl.replay.notes_schema import NotesFile, PushEntry, RegisteredEntry, SignedEntry
 from sipstack.timing import SECOND, Instant
 
 LOST: Final = {"connect", "tls", "proxy", "closed", "bad answer"}
 """Why a push may be lost on its way."""
 
 
-@dataclass(frozen=True, slots=True)
-class Beginning:
-    """What the cluster knew when the capture began."""
-
-    at: Instant
-    registered: tuple[RegisteredEntry, ...]
-    signed_in: tuple[str, ...]
-    down: tuple[str, ...]
-
-
 def beginning_of(shell: ClusterShell) -> Beginning:
-    """Who is registered over which flow, who signed in, which nodes are out of service."""
+    """Who is registered over which flow, who signed in, which nodes are out of service.
+
+    Raises: Conflict if no node is in service.
+    """
     now, engine = shell.clock(), shell.view.engine
     registered = []
     for binding in engine.bindings:
@@ -54,10 +41,38 @@ def beginning_of(shell: ClusterShell) -> Beginning:
             )
         )
     return Beginning(
-        now,
-        tuple(registered),
-        tuple(it.device_name for it in engine.push_bindings if it.managed),
-        tuple(it for it in shell.node_names if shell.running_node(it) is None),
+        at_unix_ns=shell.clock.unix_ns(now),
+        registered=registered,
+        signed_in=[it.device_name for it in engine.push_bindings if it.managed],
+        down=[it for it in shell.node_names if shell.running_node(it) is None],
+    )
+
+
+def happened_since(shell: ClusterShell, begun_unix_ns: int) -> Happened:
+    """Pushes, sign-ins and sign-outs; of those of one device the last. Raises: Conflict if no node
+    is in service."""
+    begun_at = Instant(begun_unix_ns - shell.clock.unix_ns(Instant(0)))
+    engine, devices = shell.view.engine, shell.cluster.devices
+
+    def signed(device_name: str, stamp: Stamp) -> list[SignedEntry]:
+        managed = devices[device_name].client is not ClientType.STANDARD
+        if not managed or stamp[0] < begun_at:
+            return []
+        return [SignedEntry(at=(stamp[0] - begun_at) / SECOND, device=device_name)]
+
+    return Happened(
+        pushes=[
+            _push(node, entry, begun_at)
+            for node, entry in shell.pushes()
+            if entry.posted_at is not None and entry.posted_at >= begun_at
+        ],
+        sign_ins=[
+            entry
+            for it in engine.push_bindings
+            if it.managed
+            for entry in signed(it.device_name, it.stamp)
+        ],
+        sign_outs=[entry for name, stamp in engine.push_removals for entry in signed(name, stamp)],
     )
 
 
@@ -70,33 +85,17 @@ def notes_since(
     origin: str = "",
 ) -> NotesFile:
     """`messages`: what the capture holds; its first one is when the recording begins."""
-    zero = messages[0].at_ns if messages else shell.clock.unix_ns(begun.at)
-    seen = {place for it in messages for place in (it.source, it.target)}
-    places = {f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in seen}
-    pushes = [
-        _push(node, entry, shell, zero)
-        for node, entry in shell.pushes()
-        if entry.posted_at is not None and entry.posted_at >= begun.at
-    ]
-    parties = parties_of(messages, shell.cluster)
-    return NotesFile(
-        title=title,
-        origin=origin,
-        parties=parties,
-        registered=[entry for entry in begun.registered if entry.at in places],
-        sign_ins=[SignedEntry(at=0, device=name) for name in begun.signed_in],
-        node_events=[NodeEventEntry(at=0, node=name, event=NodeEvent.DIES) for name in begun.down],
-        pushes=pushes,
-    )
+    zero = messages[0].at_ns if messages else begun.at_unix_ns
+    happened = happened_since(shell, begun.at_unix_ns)
+    return notes_of(begun, happened, messages, shell.cluster, zero, title=title, origin=origin)
 
 
-def _push(node: str, entry: SentPush, shell: ClusterShell, zero: int) -> PushEntry:
+def _push(node: str, entry: SentPush, begun_at: Instant) -> PushEntry:
     assert entry.posted_at is not None
-    at = max(0, shell.clock.unix_ns(entry.posted_at) - zero)
     ended = entry.ended_at is not None
     lost = entry.reason if ended and entry.reason in LOST else ""
     return PushEntry(
-        at=at / SECOND,
+        at=(entry.posted_at - begun_at) / SECOND,
         node=node,
         device=entry.device_name,
         kind=entry.kind.value,

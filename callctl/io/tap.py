@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from callctl.capture.pcapng import Direction
 from sipstack.timing import Instant
@@ -27,6 +27,14 @@ class Watcher(Protocol):
         target: str | None = None,
     ) -> None:
         """Something that is no SIP message: a push, a node that stops."""
+
+
+@runtime_checkable
+class SeesEnds(Protocol):
+    """A watcher that also wants to know when connections end."""
+
+    def closed(self, now: Instant, party: str, flow: Flow, direction: Direction) -> None:
+        """A connection of `party` is gone: closed by it (SENT), or by the other end or lost."""
 
 
 class Tap:
@@ -55,6 +63,12 @@ class Tap:
         """A message that `party` received or sent."""
         for watcher in self._watchers:
             watcher.message(now, party, flow, direction, data)
+
+    def closed(self, now: Instant, party: str, flow: Flow, direction: Direction) -> None:
+        """A connection of `party` is gone."""
+        for watcher in self._watchers:
+            if isinstance(watcher, SeesEnds):
+                watcher.closed(now, party, flow, direction)
 
     def note(self, now: Instant, party: str, text: str) -> None:
         """Something that is no SIP message."""

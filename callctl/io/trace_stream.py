@@ -60,6 +60,11 @@ class TraceStream:
         if self._has_room(now, party):
             self._add(self._capture.message(now, party, flow, direction, data))
 
+    def closed(self, now: Instant, party: str, flow: Flow, direction: Direction) -> None:
+        """From the tap."""
+        if self._has_room(now, party):
+            self._add(self._capture.closed(now, party, flow, direction))
+
     def note(
         self,
         now: Instant,

@@ -14,6 +14,7 @@ from typing import Final
 
 from callctl.model.device import platforms_of_name
 from callctl.replay.pseudonyms import Pseudonyms
+from callctl.replay.tokens import is_masked
 
 _URI: Final = re.compile(r"\b(?:sips?|tel):(?:([^@\s<>;\",]+)@)?(\[[^\]]+\]|[^\s:;,<>\"?]+)", re.I)
 _ADDRESS: Final = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")
@@ -80,7 +81,8 @@ class Anonymiser:
             self.names.address(address)
         for pattern in _TOKENS:
             for found in pattern.finditer(text):
-                self.names.token(found[1])
+                if not is_masked(found[1]):
+                    self.names.token(found[1])
         for found in _USERNAME.finditer(head):
             self.names.user(found[1].partition("@")[0])
         for found in _CALL_ID.finditer(head):

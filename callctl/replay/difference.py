@@ -40,3 +40,13 @@ def accepts(entry: AcceptEntry, difference: Difference) -> bool:
         and entry.party in ("", difference.party)
         and entry.header in ("", difference.header)
     )
+
+
+def out_of_time(off_ns: int, tolerance_ns: int) -> tuple[DifferenceKind, str] | None:
+    """What a message is called that comes so much later, or earlier if it is below 0, than in the
+    capture, and in words how much; None if that is tolerated."""
+    if abs(off_ns) <= tolerance_ns:
+        return None
+    late = off_ns > 0
+    how = f"{abs(off_ns) / 1e9:.3f} s {'later' if late else 'earlier'} than in the capture"
+    return DifferenceKind.LATE if late else DifferenceKind.EARLY, how

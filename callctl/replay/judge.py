@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from callctl.replay.difference import Difference, accepts
+from callctl.replay.difference import Difference, accepts, out_of_time
+from callctl.replay.judge_pushes import push_differences
 from callctl.replay.live import Asked, Called, Came, Played
 from callctl.replay.meaning import unlike
 from callctl.replay.notes_schema import AcceptEntry, DifferenceKind, NotesFile
@@ -138,43 +139,9 @@ class _Court:
 
     def pushes(self) -> None:
         """Pushes against the notes."""
-        taken = {id(it.entry): it for it in self._played.pushed if it.entry is not None}
-        for entry in self._script.pushes:
-            at_ns = round(entry.at * SECOND)
-            pushed = taken.get(id(entry))
-            title = f"push {entry.kind}"
-            if pushed is None:
-                detail = f"of {entry.node}"
-                self._found.append(
-                    Difference(DifferenceKind.MISSING, title, entry.device, detail, at_ns)
-                )
-                continue
-            self._compared += 1
-            push = pushed.push
-            for what, there, here in (
-                ("sent by", entry.node, push.node),
-                ("names", entry.names_node, push.names_node),
-            ):
-                if there is not None and there != here:
-                    detail = f"{what} {there or 'nobody'} in the notes, {here or 'nobody'} now"
-                    self._found.append(
-                        Difference(DifferenceKind.TARGET, title, entry.device, detail, at_ns)
-                    )
-            off = pushed.at - self._played.began_at - at_ns
-            self._time(off, title, entry.device, at_ns)
-        for pushed in self._played.pushed:
-            if pushed.entry is None:
-                at_ns = pushed.at - self._played.began_at
-                push = pushed.push
-                self._found.append(
-                    Difference(
-                        DifferenceKind.UNEXPECTED,
-                        f"push {push.kind}",
-                        push.device,
-                        f"of {push.node}",
-                        at_ns,
-                    )
-                )
+        found, compared = push_differences(self._script.pushes, self._played, self._tolerance)
+        self._found += found
+        self._compared += compared
 
     def verdict(self) -> Verdict:
         """Everything that was found, with the notes' reasons."""
@@ -201,14 +168,9 @@ class _Court:
         if came.place.number != recorded.place.number and not _of_one_party(recorded, came.place):
             detail = f"{recorded.place} in the capture, {came.place} now"
             self._add(DifferenceKind.TARGET, recorded, came, detail)
-        self._time(
-            self._off(recorded, came),
-            recorded.title,
-            recorded.place.party,
-            recorded.at,
-            recorded,
-            came,
-        )
+        off = out_of_time(self._off(recorded, came), self._tolerance)
+        if off is not None and recorded.title != PING:
+            self._add(off[0], recorded, came, off[1])
 
     def _off(self, recorded: Recorded, came: Came) -> int:
         """How much later it came than in the capture, counted from what it follows."""
@@ -217,24 +179,6 @@ class _Court:
         if cause is None or said_at is None:
             return came.at - self._played.began_at - recorded.at
         return (came.at - said_at) - (recorded.at - cause.at)
-
-    def _time(
-        self,
-        off: int,
-        title: str,
-        party: str,
-        at_ns: int,
-        recorded: Recorded | None = None,
-        came: Came | None = None,
-    ) -> None:
-        if abs(off) <= self._tolerance or title == PING:
-            return
-        kind = DifferenceKind.LATE if off > 0 else DifferenceKind.EARLY
-        detail = f"{abs(off) / 1e9:.3f} s {'later' if off > 0 else 'earlier'} than in the capture"
-        if recorded is not None and came is not None:
-            self._add(kind, recorded, came, detail)
-        else:
-            self._found.append(Difference(kind, title, party, detail, at_ns))
 
     def _missing(self, recorded: Recorded) -> None:
         self._found.append(

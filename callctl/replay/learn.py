@@ -5,13 +5,15 @@ What it finds out is a beginning: it is written to be read and mended by somebod
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any, Final
 
 from callctl.capture.captured import CapturedMessage, CaptureRead
 from callctl.capture.packet import Address
+from callctl.model.values import is_dn
 from callctl.replay.from_capture import EPHEMERAL_MIN, Inside
 from callctl.replay.notes_schema import INSERTED, NotesFile, RegisteredEntry
 from callctl.replay.rewrite import username_of
@@ -26,6 +28,9 @@ BETWEEN: Final = Address("192.0.2.1", 5060)
 DOMAIN: Final = "replay.example"
 PASSWORD: Final = "replay"
 FIRST_NODE: Final = "ucm1"
+NAME_MAX: Final = 40  # characters of a user that are part of the names of others
+
+_UNNAMED: Final = re.compile(r"^[^A-Za-z0-9]+|[^\w.-]", re.ASCII)
 
 
 class NothingToPlay(Exception):
@@ -112,7 +117,7 @@ class _Learning:
         if request.method == "REGISTER" and asks is not None:
             user = _user(request)
             self._domains.setdefault(request.to.uri.host_port()[0])
-            if user is not None:
+            if user is not None and is_dn(user):
                 _add(asks.users, user)
                 self._owners[user] = username_of(request) or self._owners.get(user, user)
             return
@@ -124,7 +129,7 @@ class _Learning:
         if host and not _is_numeric(host):
             self._domains.setdefault(host)
         user = _user(request)
-        if asked is not None and user is not None:
+        if asked is not None and user is not None and is_dn(user):
             _add(asked.called, user)
 
     def _registered(self) -> list[RegisteredEntry]:
@@ -142,6 +147,8 @@ class _Learning:
     def _cluster(self) -> dict[str, Any]:
         users = [user for party in self._parties.values() for user in party.users]
         users += [entry.line for entry in self._registered()]
+        names = _names(users)
+        owners = {user: self._owners.get(user, names[user]) for user in users}
         nodes: dict[str, Any] = {}
         for name, places in self._nodes.items():
             host = places[0].rpartition(":")[0] if places[0].count(":") == 1 else places[0]
@@ -162,11 +169,10 @@ class _Learning:
             "nodes": nodes,
             "cm_groups": {"default": list(nodes)[:3]},
             "device_pools": {"default": {"cm_group": "default"}},
-            "users": {self._owners.get(it, it): {"password": PASSWORD} for it in users},
+            "users": {owners[it]: {"password": PASSWORD} for it in users},
             "lines": {user: {} for user in users},
             "devices": {
-                f"SEP{user}": {"lines": [user], "owner": self._owners.get(user, user)}
-                for user in users
+                f"SEP{names[user]}": {"lines": [user], "owner": owners[user]} for user in users
             },
             "service_parameters": {"authentication": "digest" if digest else "none"},
         }
@@ -179,6 +185,19 @@ class _Learning:
             if party.calls and not party.users and party.transport in ("UDP", "TCP", "TLS")
         }
         return tree | ({"trunks": trunks} if trunks else {})
+
+
+def _names(users: Iterable[str]) -> dict[str, str]:
+    """A name for each that can be part of one in a cluster file: +4930 is 4930."""
+    names: dict[str, str] = {}
+    for user in dict.fromkeys(users):
+        name = stem = _UNNAMED.sub("", user)[:NAME_MAX] or "x"
+        number = 1
+        while name in names.values():
+            number += 1
+            name = f"{stem}-{number}"
+        names[user] = name
+    return names
 
 
 def _user(message: Message) -> str | None:

@@ -10,11 +10,13 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from callctl.capture.captured import CaptureRead
+from callctl.errors import ConfigError
 from callctl.replay.judge import Verdict
 from callctl.replay.learn import learn
 from callctl.replay.notes import CLUSTER_SUFFIX, SUFFIX, notes_text, read_notes
 from callctl.replay.notes_schema import AcceptEntry, NotesFile
 from callctl.replay.replay import replay
+from callctl.replay.report import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class LearnedFiles:
         yield f"cluster: {self.cluster}"
         count = len(self.verdict.differences)
         yield (
-            f"{self.verdict.compared} messages compared, {count} differences"
+            f"{self.verdict.compared} messages compared, {counted(count, 'difference')}"
             + (": give each a reason in the notes, or mend the cluster" if count else "")
         )
 
@@ -62,7 +64,12 @@ def learn_files(
     with cluster.open("w", encoding="utf-8") as out:
         yaml.dump(learned.cluster, out)
     notes.write_text(notes_text(learned.file), encoding="utf-8")
-    verdict = replay(read_notes(notes))[2]
+    try:
+        verdict = replay(read_notes(notes))[2]
+    except ConfigError:
+        for path in (notes, cluster):
+            path.unlink()  # nobody can use them, and the next try is not to need --force
+        raise
     entries = {
         (it.kind, it.message, it.party, it.header): AcceptEntry(
             difference=it.kind, message=it.message, party=it.party, header=it.header

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from callctl.replay.notes_schema import PushEntry
-from callctl.replay.play_event import PushLeft
+from callctl.replay.play_event import Heard, PushLeft
 from callctl.replay.recording import Exchange, Place, Recorded
 from sipstack.message.message import Message, Request, Response
 from sipstack.timing import Instant
@@ -80,6 +80,12 @@ class Played:
     came_at: dict[Recorded, Instant] = field(default_factory=dict)
     unsaid: list[Recorded] = field(default_factory=list)  # steps that could not be played
     ignored: dict[str, int] = field(default_factory=dict)
+
+    def come(self, heard: Heard, message: Message, now: Instant, paired: Recorded | None) -> Came:
+        """A message of the system under test, which stands for `paired` of the capture."""
+        if paired is not None:
+            self.came_at[paired] = now
+        return Came(now, heard.place, message, heard.octets, paired)
 
     def ignore(self, reason: str) -> None:
         """Count what had no effect."""

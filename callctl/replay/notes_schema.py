@@ -11,10 +11,10 @@ from typing import Annotated, Final, TypeAlias
 from pydantic import AfterValidator, Field
 
 from callctl.model.entry import Entry
-from callctl.model.values import Dn, FilePath, Name, Text, wrong
+from callctl.model.values import Dn, FilePath, Kind, Name, Text, wrong
 
-LongText: TypeAlias = Annotated[str, Field(max_length=8_000)]
-Seconds: TypeAlias = Annotated[float, Field(ge=0, le=1_000_000)]
+LongText: TypeAlias = Annotated[str, Kind("text"), Field(max_length=8_000)]
+Seconds: TypeAlias = Annotated[float, Kind("seconds"), Field(ge=0, le=1_000_000)]
 
 INSERTED: Final = "inserted"
 """In place of the system under test: the engine is put between parties that spoke directly."""
@@ -62,7 +62,7 @@ def _place(text: str) -> str:
     return text
 
 
-PlaceText: TypeAlias = Annotated[str, AfterValidator(_place)]
+PlaceText: TypeAlias = Annotated[str, Kind("address, or address:port"), AfterValidator(_place)]
 
 
 class SignedEntry(Entry):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from callctl.replay.notes_schema import NodeEvent, PushEntry
+from callctl.replay.notes_schema import NodeEvent
 from callctl.replay.recording import Place
 from sipstack.transport.flow import Flow
 
@@ -88,4 +88,3 @@ class Befall:
 
 PlayEvent: TypeAlias = Heard | PushLeft
 PlayAction: TypeAlias = Say | HangUp | AnswerPush | LosePush | SignInDevice | SignOutDevice | Befall
-Planned: TypeAlias = PushEntry

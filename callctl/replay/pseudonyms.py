@@ -105,6 +105,11 @@ class Pseudonyms:
                 made.append(it)
         return self._keep(token, "".join(made))
 
+    def stand_in(self, masked: str, owner: str) -> str:
+        """As long as a token of `owner` that was masked; the same for all of one length."""
+        octets = self._stream(f"token of {owner}", len(masked))
+        return "".join(HEX[octet % 16] for octet in octets)
+
     def _keep(self, what: str, made: str) -> str:
         self.given[what] = made
         return made

@@ -10,20 +10,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
+from callctl.replay.header_lines import BRANCH, add_lines, lines_of
 from callctl.replay.learned import Learned
-from callctl.replay.notes_schema import RegisteredEntry
-from callctl.replay.recording import INITIAL, Place, Recorded
+from callctl.replay.recording import INITIAL, Recorded
 from sipstack.digest.answer import answer
 from sipstack.digest.compute import is_supported
 from sipstack.message.headers import Headers
 from sipstack.message.message import Message, Request, Response, ensure_content_length
 from sipstack.message.nameaddr import NameAddr
 
-_BRANCH: Final = re.compile(r"(;\s*branch\s*=\s*)([^\s;,]+)", re.IGNORECASE)
 _TAG: Final = re.compile(r"(;\s*tag\s*=\s*)([^\s;,]+)", re.IGNORECASE)
 _PARAMETER: Final = r"\b{}\s*=\s*\"?([^\",\s]+)"
 _AUTHORIZATIONS: Final = ("authorization", "proxy-authorization")
 _RING: Final = range(101, 300)  # responses that may make a dialog (RFC 3261 §12.1)
+
+WRONG: Final = " is wrong"
+"""Behind a password, where it was wrong in the capture."""
 
 Passwords: TypeAlias = Callable[[str], str | None]
 """The password of a user name; None for one that nobody knows."""
@@ -54,13 +56,21 @@ class Rewriter:
 
     # Requests of a party.
 
+    def unrecorded(self, made: Request) -> None:
+        """Let a request that the capture does not have be one of now."""
+        salt = self._manner.salt
+        self._branch(made)
+        if salt:
+            self._set(made, "Call-ID", f"{salt}-{made.call_id}")
+        self._texts_and_addresses(made)
+
     def begin(self, call_id: str) -> None:
         """A party will say this Call-ID first: a server that remembers must not know it."""
         if self._manner.salt:
             self.learned.call_ids[call_id] = f"{self._manner.salt}-{call_id}"
 
-    def request(self, recorded: Recorded) -> Request:
-        """A request of the capture, for now."""
+    def request(self, recorded: Recorded, *, refused: bool = False) -> Request:
+        """A request of the capture, for now. `refused`: its password was wrong there."""
         assert recorded.request is not None
         made = recorded.request.copy()
         party, learned = recorded.place.party, self.learned
@@ -79,7 +89,7 @@ class Rewriter:
         self._rack(made, call_id)
         self._texts_and_addresses(made)
         if made.method != "ACK" or peer is None:
-            self._credentials(made, party)
+            self._credentials(made, party, refused=refused)
         ensure_length(made)
         return made
 
@@ -88,7 +98,7 @@ class Rewriter:
         if salt:
             line = made.headers.keys.index("via")
             lines = made.headers.lines
-            lines[line] = _BRANCH.sub(lambda it: f"{it[1]}{it[2]}{salt}", lines[line], count=1)
+            lines[line] = BRANCH.sub(lambda it: f"{it[1]}{it[2]}{salt}", lines[line], count=1)
             made.headers.cache.pop("via", None)
 
     def _route(self, made: Request, party: str, call_id: str, peer: str) -> None:
@@ -115,7 +125,7 @@ class Rewriter:
         if now is not None:
             self._set(made, "RAck", f"{now} {rest.strip()}")
 
-    def _credentials(self, made: Request, party: str) -> None:
+    def _credentials(self, made: Request, party: str, *, refused: bool) -> None:
         passwords = self._manner.passwords
         if passwords is None:
             return
@@ -126,15 +136,22 @@ class Rewriter:
             made.headers.remove(key)
             username = _parameter(text, "username")
             if username is not None:
-                self.authorize(made, party, key, username)
+                self.authorize(made, party, key, username, refused=refused)
 
-    def authorize(self, made: Request, party: str, key: str, username: str) -> bool:
-        """Answer the last challenge of a party; False if that cannot be done."""
+    def authorize(
+        self, made: Request, party: str, key: str, username: str, *, refused: bool = False
+    ) -> bool:
+        """Answer the last challenge of a party; False if that cannot be done.
+
+        `refused`: with a password that is wrong.
+        """
         passwords = self._manner.passwords
         challenge = self.learned.challenges.get((party, key))
         password = passwords(username) if passwords is not None else None
         if challenge is None or password is None or not is_supported(challenge.algorithm):
             return False
+        if refused:
+            password += WRONG
         uses = self.learned.uses
         count = uses[challenge.nonce] = uses.get(challenge.nonce, 0) + 1
         credentials = answer(
@@ -157,56 +174,28 @@ class Rewriter:
         own = message.to_tag
         made = Response(message.status, message.reason, Headers(), message.body)
         source = request.headers
-        routes = _lines(source, "record-route") if _makes_dialog(message) else []
+        routes = lines_of(source, "record-route") if _makes_dialog(message) else []
         behind = message.headers.values("record-route")
         before = len(asked.message.headers.values("record-route"))
         routes = [f"Record-Route: {it}" for it in behind[: max(0, len(behind) - before)]] + routes
         copied = {
-            "via": _lines(source, "via"),
+            "via": lines_of(source, "via"),
             "record-route": routes,
-            "from": _lines(source, "from"),
-            "to": [_with_tag(_lines(source, "to")[0], own, has_one=request.to_tag is not None)],
-            "call-id": _lines(source, "call-id"),
-            "cseq": _lines(source, "cseq"),
+            "from": lines_of(source, "from"),
+            "to": [_with_tag(lines_of(source, "to")[0], own, has_one=request.to_tag is not None)],
+            "call-id": lines_of(source, "call-id"),
+            "cseq": lines_of(source, "cseq"),
         }
         if "record-route" not in message.headers.keys and routes:
-            _add(made.headers, "record-route", copied.pop("record-route"))
+            add_lines(made.headers, "record-route", copied.pop("record-route"))
         for key, line in zip(message.headers.keys, message.headers.lines, strict=True):
             if key in ("via", "from", "to", "call-id", "cseq", "record-route"):
-                _add(made.headers, key, copied.pop(key, []))
+                add_lines(made.headers, key, copied.pop(key, []))
             else:
-                _add(made.headers, key, [line])
+                add_lines(made.headers, key, [line])
         self._texts_and_addresses(made, but=("via", "from", "to", "record-route"))
         ensure_length(made)
         return made
-
-    # What the party has to say that the capture does not show.
-
-    def acknowledge(self, sent: Request, response: Response) -> Request:
-        """The ACK of a final response that is no success (RFC 3261 §17.1.1.3)."""
-        headers = Headers()
-        _add(headers, "via", _lines(sent.headers, "via")[:1])
-        for key in ("route", "from"):
-            _add(headers, key, _lines(sent.headers, key))
-        _add(headers, "to", _lines(response.headers, "to"))
-        _add(headers, "call-id", _lines(sent.headers, "call-id"))
-        return _finished("ACK", sent.uri_text, headers, sent.cseq.number)
-
-    def in_dialog(
-        self, method: str, number: int, sent: Request, response: Response, branch: str
-    ) -> Request:
-        """A request in the dialog that `response` has made, by who sent `sent`."""
-        headers = Headers()
-        via = _BRANCH.sub(lambda it: f"{it[1]}{branch}", _lines(sent.headers, "via")[0], count=1)
-        _add(headers, "via", [via])
-        for route in reversed(response.record_routes):
-            headers.append("Route", str(route))
-        for key, source in (("from", sent.headers), ("to", response.headers)):
-            _add(headers, key, _lines(source, key))
-        _add(headers, "call-id", _lines(sent.headers, "call-id"))
-        contacts = response.contacts
-        target = str(contacts[0].uri) if contacts else sent.uri_text
-        return _finished(method, target, headers, number)
 
     # Inside.
 
@@ -265,46 +254,8 @@ def username_of(request: Request) -> str | None:
     return None
 
 
-def registering(entry: RegisteredEntry, place: Place, domain: str, number: int) -> Request:
-    """A REGISTER for a line at a place."""
-    host = f"[{place.host}]" if ":" in place.host else place.host
-    there, aor = f"{host}:{place.port}", f"sip:{entry.line}@{domain}"
-    way = "" if place.transport == "UDP" else f";transport={place.transport.lower()}"
-    headers = Headers()
-    for name, value in (
-        ("Via", f"SIP/2.0/{place.transport} {there};branch=z9hG4bKregistered{number}"),
-        ("From", f"<{aor}>;tag=registered{number}"),
-        ("To", f"<{aor}>"),
-        ("Call-ID", f"registered-{number}@{there}"),
-        ("CSeq", "1 REGISTER"),
-        ("Contact", entry.contact or f"<sip:{entry.line}@{there}{way}>"),
-        ("Supported", "path, gruu, outbound"),
-        ("Expires", "3600"),
-        ("Max-Forwards", "70"),
-        ("Content-Length", "0"),
-    ):
-        headers.append(name, value)
-    return Request("REGISTER", f"sip:{domain}", headers)
-
-
-def _finished(method: str, uri: str, headers: Headers, number: int) -> Request:
-    headers.append("CSeq", f"{number} {method}")
-    headers.append("Max-Forwards", "70")
-    headers.append("Content-Length", "0")
-    return Request(method, uri, headers)
-
-
 def _makes_dialog(response: Response) -> bool:
     return response.cseq.method in INITIAL and response.status in _RING
-
-
-def _lines(headers: Headers, key: str) -> list[str]:
-    return [line for at, line in zip(headers.keys, headers.lines, strict=True) if at == key]
-
-
-def _add(headers: Headers, key: str, lines: list[str]) -> None:
-    headers.keys += [key] * len(lines)
-    headers.lines += lines
 
 
 def _with_tag(line: str, tag: str | None, *, has_one: bool) -> str:

@@ -6,11 +6,12 @@ a response after its request, an ACK after the 200, a REGISTER after the push th
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from callctl.replay.notes_schema import Authentication, NotesFile, PushEntry
-from callctl.replay.recording import Exchange, Recorded, Recording
+from callctl.replay.recording import Exchange, Place, Recorded, Recording
 from sipstack.timing import SECOND
 
 WAKE_NS: Final = 60 * SECOND
@@ -34,19 +35,31 @@ class Step:
         return self.message.at
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Leaving:
+    """A party ends a connection of its own."""
+
+    place: Place
+    at: int  # ns since the recording began
+    after: Recorded | None  # the last message over it; None: nothing
+    gap_ns: int = 0  # from then
+
+
 @dataclass(frozen=True, slots=True)
 class Script:
     """A recording, as it is to be played."""
 
     recording: Recording
     steps: tuple[Step, ...]
+    leavings: tuple[Leaving, ...]
     exchanges: tuple[Exchange, ...]  # that are judged
     pushes: tuple[PushEntry, ...]
     folded: int = 0  # challenged requests that are left out
 
 
-def script_of(recording: Recording, file: NotesFile) -> Script:
-    """Everything that is played of a recording."""
+def script_of(recording: Recording, file: NotesFile, *, pushes_seen: bool = True) -> Script:
+    """Everything that is played of a recording. `pushes_seen`: False where nobody sees pushes
+    leave, so that nobody can wait for one."""
     folded = _challenged(recording) if file.authentication is Authentication.RECORDED else set()
     exchanges = tuple(it for it in recording.exchanges if it not in folded)
     pushes = tuple(sorted(file.pushes or (), key=lambda push: push.at))
@@ -62,8 +75,10 @@ def script_of(recording: Recording, file: NotesFile) -> Script:
         if not message.inward:
             heard[matter] = message
             continue
-        steps.append(_step(message, exchange, heard.get(matter), pushes))
-    return Script(recording, tuple(steps), exchanges, pushes, len(folded))
+        awaited = pushes if pushes_seen else ()
+        steps.append(_step(message, exchange, heard.get(matter), awaited))
+    leavings = tuple(_leavings(recording))
+    return Script(recording, tuple(steps), leavings, exchanges, pushes, len(folded))
 
 
 def _step(
@@ -79,6 +94,15 @@ def _step(
             if message.at - pushed_at <= WAKE_NS:
                 after, heard_at = push, pushed_at
     return Step(message, exchange, after, message.at - heard_at if after is not None else 0)
+
+
+def _leavings(recording: Recording) -> Iterator[Leaving]:
+    for end in recording.ends:
+        if not end.by_party:
+            continue
+        before = [it for it in recording.messages if it.place is end.place and it.at <= end.at]
+        last = before[-1] if before else None
+        yield Leaving(end.place, end.at, last, end.at - last.at if last is not None else 0)
 
 
 def _challenged(recording: Recording) -> set[Exchange]:

@@ -7,18 +7,17 @@ and delays nothing here; the clouds answer pushes as the notes say.
 from __future__ import annotations
 
 from collections.abc import Callable
-from random import Random
 from typing import Final
 
 from callctl.model.cluster import Cluster
 from callctl.model.device import Device
 from callctl.phone.push_identity import PushIdentity
 from callctl.phone.settings import AnswerPlan
-from callctl.push.events import LostReason, PostPush, PushAnswered, PushLost, PushWritten
+from callctl.push.events import LostReason, PushAnswered, PushLost
 from callctl.replay.learned import Learned
 from callctl.replay.live import Played
 from callctl.replay.notes import Notes
-from callctl.replay.notes_schema import NodeEvent
+from callctl.replay.passwords import passwords_of
 from callctl.replay.play_event import (
     AnswerPush,
     Befall,
@@ -36,12 +35,14 @@ from callctl.replay.player import Player
 from callctl.replay.recording import Place
 from callctl.replay.rewrite import Manner, Rewriter
 from callctl.replay.script import Script
+from callctl.replay.virtual_cloud import PlayedCloud, PushEye
+from callctl.replay.virtual_network import PlayedNetwork
+from callctl.replay.virtual_node import befall
 from callctl.sim.alarm_desk import AlarmDesk
-from callctl.sim.cloud_party import UNIX_MS_AT_ZERO, CloudParty
-from callctl.sim.cloud_way import CloudNews
+from callctl.sim.cloud_party import UNIX_MS_AT_ZERO
 from callctl.sim.entropy import Streams
-from callctl.sim.glance import Glance, is_message
-from callctl.sim.network import End, Network, Peer, Sockets, Waiting
+from callctl.sim.glance import is_message
+from callctl.sim.network import Sockets
 from callctl.sim.node_factory import NodeFactory, Onboarded
 from callctl.sim.node_party import Bus, NodeParty
 from callctl.sim.node_processes import NodeProcesses
@@ -51,8 +52,8 @@ from callctl.sim.push_eye import SeenPush
 from callctl.sim.scenario import CloudPlan, PhonePlan
 from callctl.sim.sign_in_desk import SignInDesk
 from callctl.sim.simulation import registrars_of
-from callctl.sim.watch import Judge, Watch
-from callctl.sim.weather import STILL, Weather
+from callctl.sim.watch import Watch
+from callctl.sim.weather import Weather
 from callctl.sim.world import World
 from sipstack.timing import SECOND, Instant
 from sipstack.transport.flow import UNCONNECTED, BytesReceived, Flow, Send, TransportEvent
@@ -70,16 +71,16 @@ class VirtualStage:
         cluster = self._cluster = notes.cluster
         streams = Streams(seed)
         self.world = World()
-        self.watch = Watch(self.world, (_Pushes(self._seen),))
+        self.watch = Watch(self.world, (PushEye(self._seen),))
         between_ns = round(notes.file.between_nodes_s * SECOND)
         hosts = frozenset(it.listeners[0].host for it in cluster.nodes.values())
         between = Weather(delay_min_ns=between_ns, delay_max_ns=between_ns)
-        self.network = _PlayedNetwork(
+        self.network = PlayedNetwork(
             self.world, streams.random("network"), self.watch, hosts, between_ns
         )
         bus = Bus(self.world, streams.random("bus"))
         bus.weather = between
-        self._cloud = _PlayedCloud(self.world, streams, self.watch)
+        self._cloud = PlayedCloud(self.world, streams, self.watch)
         self._streams = streams
         self.nodes = {
             name: NodeParty(
@@ -100,7 +101,7 @@ class VirtualStage:
         self._players = {it.number: _Outsider(it, self) for it in script.recording.places}
         began_at = Instant(round(notes.file.starts_s * SECOND))
         targets = _own_targets(script, cluster) if notes.inserted else {}
-        rewriter = Rewriter(Manner(self._password, targets=targets), Learned())
+        rewriter = Rewriter(Manner(passwords_of(cluster), targets=targets), Learned())
         self.player = Player(script, notes.file, rewriter, began_at, cluster.domain)
         self.timer_at: Instant | None = None
 
@@ -146,8 +147,12 @@ class VirtualStage:
                 case SignOutDevice(device):
                     out = self._identity(self._cluster.devices[device]).sign_out()
                     self._desk.sign_out(out, SIGNS_IN_FROM, self.world.now)
-                case Befall(node, event):
-                    _befall(self.nodes[node], event)
+                case Befall():
+                    # Behind the timers of this instant, as whatever comes from outside.
+                    self.world.plan(self.world.now, self._befall, action)
+
+    def _befall(self, what: Befall) -> None:
+        befall(self.nodes[what.node], what.event)
 
     def _sign_in(self, device: Device) -> None:
         self._desk.sign_in(self._identity(device).sign_in(), SIGNS_IN_FROM, self.world.now)
@@ -175,15 +180,6 @@ class VirtualStage:
                     if token is not None and f'"{token}"'.encode() in push.body:
                         return binding.device_name
         return NOBODY
-
-    def _password(self, username: str) -> str | None:
-        user = self._cluster.users.get(username)
-        if user is not None:
-            return user.password.get_secret_value()
-        for trunk in self._cluster.trunks.values():
-            if trunk.inbound is not None and trunk.inbound.username == username:
-                return trunk.inbound.password.get_secret_value()
-        return None
 
     def _maker(self, factory: NodeFactory, name: str) -> Callable[[int], NodeProcesses]:
         onboarded = Onboarded(lambda: self._cloud.account, CloudPlan(), UNIX_MS_AT_ZERO)
@@ -246,87 +242,6 @@ class _Outsider(Party):
         return {}
 
 
-class _PlayedNetwork(Network):
-    """What a capture shows has its delays in it; only the way from node to node takes time."""
-
-    __slots__ = ("_between", "_nodes")
-
-    def __init__(
-        self, world: World, random: Random, watch: Watch, nodes: frozenset[str], between_ns: int
-    ) -> None:
-        super().__init__(world, random, watch)
-        self._nodes = nodes
-        self._between = Weather(delay_min_ns=between_ns, delay_max_ns=between_ns)
-        self.weather = STILL
-
-    def _send_datagram(self, flow: Flow, data: bytes, glance: Glance | None) -> None:
-        self._choose(flow.local_host, flow.remote_host)
-        super()._send_datagram(flow, data, glance)
-
-    def _send_unconnected(
-        self, sockets: Sockets, flow: Flow, data: bytes, glance: Glance | None
-    ) -> None:
-        self._choose(sockets.host, flow.remote_host)
-        super()._send_unconnected(sockets, flow, data, glance)
-
-    def _dial_arrives(self, what: tuple[Sockets, Peer, list[Waiting]]) -> None:
-        self._choose(what[0].host, what[1][1])
-        super()._dial_arrives(what)
-
-    def _write(self, end: End, data: bytes, glance: Glance | None) -> None:
-        self._choose(end.sockets.host, end.peer.sockets.host)
-        super()._write(end, data, glance)
-
-    def _tell_peer(self, end: End, reason: str) -> None:
-        self._choose(end.sockets.host, end.peer.sockets.host)
-        super()._tell_peer(end, reason)
-
-    def _choose(self, one: str, other: str) -> None:
-        both = one in self._nodes and other in self._nodes
-        self.weather = self._between if both else STILL
-
-
-class _PlayedCloud(CloudParty):
-    """CI as ever; pushes are answered as the notes say."""
-
-    __slots__ = ("_open",)
-
-    def __init__(self, world: World, streams: Streams, watch: Watch) -> None:
-        super().__init__(world, streams, watch)
-        self._open: dict[str, tuple[NodeParty, tuple[int, int]]] = {}
-
-    def post(self, node: NodeParty, push: PostPush) -> None:
-        """A push sets out: `PushLeft` tells of it."""
-        self._open[push.tracking_id] = (node, node.service_life)
-        self._world.plan(self._world.now, self._written, push.tracking_id)
-
-    def _written(self, tracking_id: str) -> None:
-        self._tell(tracking_id, PushWritten(tracking_id))
-
-    def hear(self, tracking_id: str, news: CloudNews) -> None:
-        """The answer to a push, or its loss."""
-        self._tell(tracking_id, news)
-        self._open.pop(tracking_id, None)
-
-    def _tell(self, tracking_id: str, news: CloudNews) -> None:
-        waits = self._open.get(tracking_id)
-        if waits is not None and waits[0].service_life == waits[1]:
-            waits[0].hear_from_cloud(news)
-
-
-class _Pushes(Judge):
-    """Sees pushes leave."""
-
-    __slots__ = ("_seen",)
-
-    def __init__(self, seen: Callable[[Party, SeenPush], None]) -> None:
-        self._seen = seen
-
-    def pushed(self, who: Party, push: SeenPush) -> None:
-        """One leaves."""
-        self._seen(who, push)
-
-
 def _own_targets(script: Script, cluster: Cluster) -> dict[str, str]:
     """Where the engine was put between parties, they ask it instead of one another."""
     listener = next(iter(cluster.nodes.values())).listeners[0]
@@ -337,25 +252,3 @@ def _own_targets(script: Script, cluster: Cluster) -> dict[str, str]:
         targets[f"{there}:{place.port}"] = f"{here}:{listener.port}"
         targets[there] = f"{here}:{listener.port}"
     return targets
-
-
-def _befall(node: NodeParty, event: NodeEvent) -> None:
-    match event:
-        case NodeEvent.STARTS:
-            node.restart()
-        case NodeEvent.STOPS:
-            node.stop()
-        case NodeEvent.DIES:
-            node.kill(power=False)
-        case NodeEvent.LOSES_POWER:
-            node.kill(power=True)
-        case NodeEvent.PUSH_SERVICE_STOPS:
-            node.set_cpns(False)
-        case NodeEvent.PUSH_SERVICE_STARTS:
-            node.set_cpns(True)
-        case NodeEvent.PUSH_SERVICE_HANGS:
-            node.hang_cpns(True)
-        case NodeEvent.PUSH_SERVICE_GOES_ON:
-            node.hang_cpns(False)
-        case NodeEvent.PUSH_SERVICE_DIES:
-            node.kill_cpns()

@@ -11,10 +11,11 @@ from callctl.capture.capture import Capture
 from callctl.capture.pcapng import Direction
 from callctl.model.cluster import Cluster
 from callctl.model.dump import cluster_text
-from callctl.replay.gather import Seen, SeenEnd
+from callctl.replay.gather import Parties, Seen, SeenEnd
 from callctl.replay.notes import CLUSTER_SUFFIX, SUFFIX, notes_text
 from callctl.replay.notes_schema import INSERTED, NotesFile
 from callctl.replay.recording import Recording
+from callctl.replay.tokens import Tokens
 from sipstack.timing import SECOND, Instant
 from sipstack.transport.flow import Flow
 
@@ -50,8 +51,12 @@ class Kept:
         return notes
 
     def octets(self) -> bytes:
-        """The capture file: an interface for each node, pushes and node events as notes."""
-        capture = Capture(self.unix_ns_at_zero)
+        """The capture file: an interface for each node, pushes and node events as notes.
+
+        Digests and media keys are masked; push tokens are others, as both sides are played.
+        """
+        capture = Capture(self.unix_ns_at_zero, mask_secrets=False)
+        parties, tokens = Parties(self.file.parties), Tokens()
         names = [(node.listeners[0].host, name) for name, node in self.cluster.nodes.items()]
         names += _named(self.file.parties)
         first = next(iter(self.cluster.nodes))
@@ -67,7 +72,8 @@ class Kept:
             else:
                 direction = Direction.RECEIVED if what.inward else Direction.SENT
                 flow = self._flow(what)
-                blocks.append(capture.message(now, what.node, flow, direction, what.octets))
+                octets = tokens.shown(what.octets, parties.name(what.host, what.port, shared=True))
+                blocks.append(capture.message(now, what.node, flow, direction, octets))
         return b"".join(blocks)
 
     def _happenings(self) -> list[tuple[int, Seen | SeenEnd | Told]]:

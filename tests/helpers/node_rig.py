@@ -85,8 +85,9 @@ async def user_agent(
     transport: str = "UDP",
     node: str = "ucm1",
     answer: AnswerPlan = AnswerPlan(),  # noqa: B008
+    password: str | None = None,
 ) -> AsyncIterator[Agent]:
-    """A user agent of the user with the same id as its number."""
+    """A user agent of the user with the same id as its number. `password`: if not the right one."""
     listener = cluster.cluster.nodes[node].listener(transport)
     assert listener is not None
     settings = UserAgentSettings(
@@ -97,7 +98,7 @@ async def user_agent(
         local_port=0,
         transport=transport,
         auth_user=dn,
-        password=password_of(dn),
+        password=password_of(dn) if password is None else password,
         answer=answer,
     )
     events: list[UserAgentEvent] = []

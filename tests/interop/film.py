@@ -13,6 +13,9 @@ from typing import Final
 import anyio
 
 from callctl.io.pki import CertificateAuthority
+from callctl.model.build import password_of
+from callctl.model.dump import cluster_text
+from callctl.replay.notes import CLUSTER_SUFFIX, SUFFIX, Notes, notes_text
 from interop.drivers.capture import Rung, Tls, draw
 from plugins.real_client import find_program
 
@@ -81,8 +84,12 @@ class Film:
         raise AssertionError(f"no {what} {method} in {self.name}:\n{draw(self.rungs)}")
 
 
-async def keep(film: Film, capture: Path, archive: Path, tls: Tls) -> None:
-    """Put a capture and its notes into `archive`; if it has TLS, with the secrets to open it."""
+async def keep(film: Film, played: Notes, archive: Path, tls: Tls) -> Path:
+    """Put a capture, what it takes to play it and a page about it into `archive`.
+
+    If it has TLS, the secrets to open it are inside. Returns: the notes.
+    """
+    capture = played.capture
     secrets = secrets_of(capture, tls)
     if secrets:
         kept = archive / f"{film.name}.pcapng"
@@ -95,7 +102,12 @@ async def keep(film: Film, capture: Path, archive: Path, tls: Tls) -> None:
     else:
         kept = archive / f"{film.name}.pcap"
         copyfile(capture, kept)
-    kept.with_suffix(".md").write_text(notes(film, kept.name))
+    kept.with_suffix(".md").write_text(page(film, kept.name))
+    text = cluster_text(played.cluster, password_of)
+    (archive / f"{film.name}{CLUSTER_SUFFIX}").write_text(text)
+    notes = archive / f"{film.name}{SUFFIX}"
+    notes.write_text(notes_text(played.file.model_copy(update={"key_log": None})))
+    return notes
 
 
 def secrets_of(capture: Path, tls: Tls) -> str:
@@ -123,8 +135,8 @@ def who_is_who(rungs: Collection[Rung], nodes: Mapping[Address, str]) -> dict[Ad
     return names
 
 
-def notes(film: Film, file: str) -> str:
-    """The notes of a capture."""
+def page(film: Film, file: str) -> str:
+    """A capture, told to people."""
     names = who_is_who(film.rungs, film.nodes)
     seen = {end for rung in film.rungs for end in (rung.source, rung.target)}
     people = "\n".join(
@@ -137,20 +149,21 @@ def notes(film: Film, file: str) -> str:
         for rung in film.rungs
     )
     story, opens = fill(film.shows, WIDTH), f"\n\n{TLS_OPENS}" if file.endswith("ng") else ""
-    return NOTES.format(file=file, shows=story, opens=opens, people=people, steps=steps)
+    return PAGE.format(file=file, shows=story, opens=opens, people=people, steps=steps)
 
 
 def _words(rung: Rung) -> str:
     return f"{rung.what} ({rung.cseq.partition(' ')[2]})" if rung.what.isdigit() else rung.what
 
 
-NOTES: Final = """# {file}
+PAGE: Final = """# {file}
 
 {shows}
 
 **Origin.** Recorded on loopback by `python -m pytest tests/interop --record-pcaps`: nodes of
 callctl, its simulated phone and real clients. The pushes went to emulated clouds and are not in
-it. Names, numbers and passwords are those of the tests: nobody's personal data.{opens}
+it, but in the notes. Names, numbers and passwords are those of the tests: nobody's personal
+data.{opens}
 
 | address | who |
 |---|---|
@@ -160,5 +173,6 @@ it. Names, numbers and passwords are those of the tests: nobody's personal data.
 {steps}
 ```
 """
+ORIGIN: Final = "Recorded on loopback by the tests with real clients: nobody's personal data."
 TLS_OPENS: Final = "The secrets of its TLS are in the file, so that the SIP inside can be read."
 WIDTH: Final = 100

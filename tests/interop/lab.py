@@ -22,7 +22,7 @@ from callctl.io.parties import Parties
 from callctl.io.phone_setup import Manner
 from callctl.io.phone_shell import PhoneShell
 from callctl.io.ports import moved_where_free
-from callctl.io.replay_notes import Beginning, beginning_of, notes_since
+from callctl.io.replay_notes import beginning_of, notes_since
 from callctl.model.build import PUSH_ON, iphone, make_cluster, make_node, password_of, softphone
 from callctl.model.cloud import CloudSettings
 from callctl.model.cluster import Cluster
@@ -34,7 +34,8 @@ from callctl.phone.settings import AnswerPlan
 from callctl.push.envelope import CONTENT_FREE, parse_payload
 from callctl.push.history import PushEntry
 from callctl.push.kind import PushKind
-from callctl.replay.notes import SUFFIX, Notes
+from callctl.replay.happened import Beginning
+from callctl.replay.notes import SUFFIX, Notes, read_notes
 from callctl.replay.replay import replay
 from interop.drivers.baresip import Settings
 from interop.drivers.baresip import Transport as BaresipTransport
@@ -42,7 +43,7 @@ from interop.drivers.capture import Tls, capturing, complaints, ladder
 from interop.drivers.linphone import Settings as LinphoneSettings
 from interop.drivers.linphone import Transport as LinphoneTransport
 from interop.drivers.sipp import Account
-from interop.film import Address, Film, OpenAuthority, keep
+from interop.film import ORIGIN, Address, Film, OpenAuthority, keep
 from sipstack.timing import MS, Instant
 
 T = TypeVar("T")
@@ -237,7 +238,7 @@ class Lab:
 
         Then it is played against nodes in virtual time, where other ports, tags and nonces must
         make no difference. `whole`: False for one that lacks what a node said on a connection that
-        it has opened itself; that cannot be played.
+        it has opened itself; that cannot be played, and is not kept.
         """
         listeners = [it for node in self.shell.cluster.nodes.values() for it in node.listeners]
         plain = sorted({it.port for it in listeners if it.transport != "TLS"})
@@ -253,17 +254,16 @@ class Lab:
         assert film.rungs, f"no SIP in {capture}"
         assert await complaints(capture, plain, tls) == []
         if whole:
-            verdict = replay(self._notes(film, capture, begun))[2]
-            assert verdict.open == (), "\n".join(map(str, verdict.open))
-            assert verdict.compared > 0
-        if self.site.archive is not None:
-            await keep(film, capture, self.site.archive, tls)
+            notes = self._notes(film, capture, begun)
+            assert_plays(notes)
+            if self.site.archive is not None:
+                assert_plays(read_notes(await keep(film, notes, self.site.archive, tls)))
 
     def _notes(self, film: Film, capture: Path, begun: Beginning) -> Notes:
         """What it takes to play the capture again."""
         keys = keylog_of(self.site)
         messages = read_capture(capture, key_log=keys if keys.exists() else None).messages
-        file = notes_since(begun, self.shell, messages, title=film.shows)
+        file = notes_since(begun, self.shell, messages, title=film.shows, origin=ORIGIN)
         if keys.exists():
             file = file.model_copy(update={"key_log": keys.name})
         return Notes(capture.with_suffix(SUFFIX), file, capture, self.shell.cluster)
@@ -314,6 +314,13 @@ async def lab(
         tasks.cancel_scope.cancel()
     del shell, parties
     gc.collect()  # so that what was left open warns here, not in the next test
+
+
+def assert_plays(notes: Notes) -> None:
+    """A capture plays as it was recorded."""
+    verdict = replay(notes)[2]
+    assert verdict.open == (), "\n".join(map(str, verdict.open))
+    assert verdict.compared > 0
 
 
 def keylog_of(site: Site) -> Path:

@@ -2,7 +2,8 @@
 
     python -m pytest tests/interop --record-pcaps
 
-writes pcaps/NAME.pcap (with TLS: NAME.pcapng, its secrets inside) and pcaps/NAME.md beside it.
+writes pcaps/NAME.pcap (with TLS: NAME.pcapng, its secrets inside), and beside it NAME.md for
+people, NAME.notes.yaml and NAME.cluster.yaml for `callctl replay run`.
 """
 
 from __future__ import annotations

@@ -224,8 +224,13 @@ def test_play_that_breaks_down_is_told_and_the_others_are_played(
     [
         (["run"], "a capture, its notes or a folder is needed"),
         (["run", "nowhere.pcapng"], "nowhere.pcapng is not a file"),
-        (["run", "."], ". has no *.notes.yaml in it"),
-        (["run", "a.pcapng"], "a.pcapng cannot be played: its notes, a.notes.yaml, are not there"),
+        (["run", "."], ". has no *.notes.yaml in it (callctl replay learn writes them)"),
+        (["run", "empty"], "empty has no *.notes.yaml in it"),
+        (
+            ["run", "a.pcapng"],
+            "a.pcapng cannot be played: its notes, a.notes.yaml, are not there "
+            "(callctl replay learn writes them)",
+        ),
         (
             ["run", "a.pcapng", "--live", "here"],
             "--live here: HOST:PORT is needed, or HOST:PORT;transport=udp, tcp or tls",
@@ -254,6 +259,7 @@ def test_wrong_command_line_is_a_line_and_ends_with_2(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.pcapng").write_bytes(b"")
+    (tmp_path / "empty").mkdir()
     assert run(*line) == (2, "", f"callctl: {problem}\n")
 
 

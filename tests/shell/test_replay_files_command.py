@@ -29,6 +29,13 @@ def test_recorded_story_plays_as_it_was(recorded: Path) -> None:
     assert main(["replay", "run", str(recorded)]) == 0
 
 
+def test_story_is_recorded_whatever_cluster_other_commands_are_told_to_ask(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CALLCTL_STATE", str(tmp_path / "state"))
+    assert main(["replay", "record", str(tmp_path / "kept"), "--story", STORY]) == 0
+
+
 def test_story_that_there_is_not_is_named_with_those_there_are(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

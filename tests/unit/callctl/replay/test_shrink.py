@@ -19,7 +19,7 @@ def notes_of(name: str, **parameters: int) -> Notes:
     return Notes(files[0], recorded(name).file, files[1], with_parameters(name, **parameters))
 
 
-def test_late_ringing_needs_only_the_call_and_the_phone_that_is_waited_for() -> None:
+def test_late_ringing_needs_only_the_call_and_the_phone_that_is_waited_for(tmp_path: Path) -> None:
     told: list[str] = []
     notes = notes_of("nobody_wakes", ring_back_s=6)
     shrunk = shrink(notes, recorded("nobody_wakes").recording(), told=told.append)
@@ -31,6 +31,9 @@ def test_late_ringing_needs_only_the_call_and_the_phone_that_is_waited_for() -> 
     assert titles == ["INVITE", "100 (INVITE)", "180 (INVITE)", "480 (INVITE)", "ACK"]
     assert [signed.device for signed in shrunk.file.sign_ins] == ["TCT2001"]
     assert shrunk.file.pushes is None
+    path = kept_of(shrunk.recording, shrunk.file, notes.cluster).write(tmp_path, "least")
+    [late] = replay(read_notes(path))[2].open  # and the cloud is not to blame for anything
+    assert (late.kind, late.message) == (DifferenceKind.LATE, "180 (INVITE)")
     assert told == [
         "1 of 3 calls and registrations, 8 messages",
         "1 of 2 requests of these, 5 messages",
