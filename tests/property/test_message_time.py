@@ -1,4 +1,4 @@
-"""No text of a peer makes the parser slow: 64 KiB within 20 ms, twice the text twice the time."""
+"""No text of a peer makes the parser slow: 64 KiB within 20 ms, and time grows with the text."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from torture.checks import LAZY
 SIZE = 64_000
 LIMIT_NS = 20_000_000
 MEASURABLE_NS = 1_000_000
-RATIO_MAX = 2.5
+TIMES = 8
+RATIO_MAX = 30  # between 8 and the 64 of what grows with the square; caches have their share
 ROUNDS = 3
 ATTEMPTS = 5
 START = b"INVITE sip:a@b SIP/2.0\r\n"
@@ -161,15 +162,15 @@ def fastest_ns(work: Callable[[bytes], None], data: bytes) -> int:
 
 
 def assert_linear(work: Callable[[bytes], None], make: Callable[[int], bytes]) -> None:
-    """If 64 KiB take long enough to tell, half of it takes half the time."""
+    """If 64 KiB take long enough to tell, an eighth of it takes a part of the time."""
     if fastest_ns(work, make(SIZE)) < MEASURABLE_NS:
         return
     ratios = []
     for _ in range(ATTEMPTS):  # a busy machine spoils a measurement, but not each of them
-        ratios.append(fastest_ns(work, make(SIZE)) / fastest_ns(work, make(SIZE // 2)))
+        ratios.append(fastest_ns(work, make(SIZE)) / fastest_ns(work, make(SIZE // TIMES)))
         if ratios[-1] <= RATIO_MAX:
             return
-    pytest.fail(f"twice the text took {ratios} times as long")
+    pytest.fail(f"{TIMES} times the text took {ratios} times as long")
 
 
 @pytest.mark.parametrize("name", FAMILIES)
