@@ -1,6 +1,8 @@
 # Each target sets up what it needs first; a set-up that was done already takes no time.
 
 PY := .venv/bin/python
+# Tests start hundreds of processes: what one compiles, the next is to find.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(PY) -m pytest
 SOURCES := sipstack callctl tests bench scripts examples
 WORKERS ?= 6 # of the tests: they wait for real clients more than they compute
 PROCESSES ?= 2
@@ -27,7 +29,7 @@ lab: setup-run  ## the demo cluster, left up for your own softphone, until Ctrl-
 	@.venv/bin/callctl lab
 
 test: setup  ## every test
-	$(PY) -m pytest -n $(WORKERS)
+	$(PYTEST) -n $(WORKERS)
 
 check: setup  ## format, lint, types, layers, tests, a short simulation
 	.venv/bin/ruff format --check $(SOURCES)
@@ -39,7 +41,7 @@ bench:  ## cost per operation beside Kamailio and sippy, written to docs/benchma
 	$(PY) -m bench.run --write docs/benchmark.md
 
 trace: setup  ## which requirement has a passing test; runs the tests if the last run is stale
-	@$(PY) scripts/trace_requirements.py --check-fresh || $(PY) -m pytest -q -n $(WORKERS)
+	@$(PY) scripts/trace_requirements.py --check-fresh || $(PYTEST) -q -n $(WORKERS)
 	@$(PY) scripts/trace_requirements.py --require tests/requirements_required.txt
 
 replay: setup-run  ## the captures of pcaps/, their parties played again
@@ -52,10 +54,10 @@ explore: setup-run  ## the small model, with every two losses there can be
 	.venv/bin/callctl sim --explore --processes $(PROCESSES)
 
 hostile: setup  ## captures made to break the reader, at their full size
-	CALLCTL_FULL_SIZE=1 $(PY) -m pytest tests/hostile/test_captures.py
+	CALLCTL_FULL_SIZE=1 $(PYTEST) tests/hostile/test_captures.py
 
 fuzz: setup  ## FUZZ_INPUTS mutated messages against the parsers
-	$(PY) -m pytest tests/property -n $(PROCESSES) --fuzz-inputs $(FUZZ_INPUTS)
+	$(PYTEST) tests/property -n $(PROCESSES) --fuzz-inputs $(FUZZ_INPUTS)
 
 docs: setup  ## the generated pages of docs/
 	$(PY) -m callctl.model.reference > docs/cluster-file.md
