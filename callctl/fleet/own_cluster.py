@@ -20,6 +20,7 @@ from callctl.io.ports import moved_where_free
 from callctl.io.state_dir import StateDir
 from callctl.model.build import make_cluster, make_node
 from callctl.model.node import Node
+from sipstack.io.entropy import OsEntropy
 
 DOMAIN: Final = "fleet.example"
 PASSWORD: Final = "fleet"  # of every user of a cluster that lives on loopback for a run
@@ -139,7 +140,10 @@ def free_nodes(count: int) -> list[Node]:
         port = FIRST_PORT + PORTS_APART * number
         node = make_node(f"ucm{number}", number, host=HOST, port=port)
         nodes.append(replace(node, cpns_port=port + PUSH_SERVICE))
-    cluster, _ = moved_where_free(make_cluster(nodes=nodes), OFFSETS)
+    # Fleets that start at the same time would take ports from each other, tried in one order.
+    first = OsEntropy().below(len(OFFSETS))
+    offsets = (*OFFSETS[first:], *OFFSETS[:first])
+    cluster, _ = moved_where_free(make_cluster(nodes=nodes), offsets)
     return list(cluster.nodes.values())
 
 

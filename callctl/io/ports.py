@@ -13,6 +13,10 @@ from callctl.model.node import Listener
 OFFSETS: Final = (0, 10_000, 20_000, 30_000, 40_000)
 PORT_MAX: Final = 65_535
 
+WORKERS: Final = 8
+SLOTS: Final = 15
+SLOT: Final = 100
+
 
 class NoFreePorts(OSError):
     """None of the offsets that are tried leaves every listener a free port."""
@@ -53,6 +57,16 @@ def moved_where_free(cluster: Cluster, offsets: Iterable[int] = OFFSETS) -> tupl
         if _is_free(candidate):
             return candidate, offset
     raise NoFreePorts("the ports of the cluster are taken, and so are those tried in their place")
+
+
+def offsets_of(worker: int, first: int) -> tuple[int, ...]:
+    """Offsets that only this one of `WORKERS` processes tries, from slot `first` on and around.
+
+    Processes that start clusters all the time would take ports from each other between the trial
+    and the binding.
+    """
+    own = worker % WORKERS * SLOTS
+    return tuple((own + (first + number) % SLOTS) * SLOT for number in range(SLOTS))
 
 
 def _is_free(cluster: Cluster) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Sequence
 from typing import Final
 
-from callctl.io.ports import moved_where_free
+from callctl.io.ports import SLOTS, moved_where_free, offsets_of
 from callctl.model.build import make_node
 from callctl.model.cluster import Cluster
 from callctl.model.node import LOOPBACK, Node
@@ -27,19 +28,15 @@ SCALED: Final = {
 """Service parameters where the plan says nothing: 5 s and 13 s become 2 s and 5 s."""
 
 FIRST_PORT: Final = 20_000  # below the ports that systems give to outgoing connections
-PORT_STEPS: Final = 120
-PORT_STEP: Final = 100
 FIRST_PEER: Final = 2  # last octet of its address
-OFFSETS: Final = range(0, 5_000, PORT_STEP)
 
 
 def live_cluster(plan: Plan) -> Cluster:
     """Its nodes on free ports. Raises: as `cluster_of`; NoFreePorts."""
-    base = FIRST_PORT + OsEntropy().below(PORT_STEPS) * PORT_STEP
     used = 0
 
     def place(name: str, number: int) -> Node:
-        return make_node(name, number, host=LOOPBACK, port=base + 2 * number)
+        return make_node(name, number, host=LOOPBACK, port=FIRST_PORT + 2 * number)
 
     def destinations(transports: Sequence[str]) -> tuple[TrunkDestination, ...]:
         nonlocal used
@@ -52,7 +49,9 @@ def live_cluster(plan: Plan) -> Cluster:
             for host in (f"127.0.0.{number}",)
         )
 
-    return moved_where_free(cluster_of(plan, place, destinations, SCALED), OFFSETS)[0]
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    offsets = offsets_of(worker, OsEntropy().below(SLOTS))
+    return moved_where_free(cluster_of(plan, place, destinations, SCALED), offsets)[0]
 
 
 def _free_port(host: str) -> int:

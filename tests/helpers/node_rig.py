@@ -13,7 +13,6 @@ import anyio
 
 from callctl.io.agent_shell import AgentShell
 from callctl.io.cluster_shell import ClusterShell
-from callctl.io.ports import moved_where_free
 from callctl.model.build import make_cluster, make_node, password_of
 from callctl.model.cloud import CloudSettings
 from callctl.model.cluster import Cluster
@@ -21,7 +20,7 @@ from callctl.model.device import Device
 from callctl.model.service_parameter import ServiceParameters
 from callctl.phone.event import UserAgentEvent
 from callctl.phone.settings import AnswerPlan, Registrar, UserAgentSettings
-from sipstack.io.entropy import OsEntropy
+from helpers.free_ports import FIRST_PORT, on_free_ports
 from sipstack.timing import Instant
 
 E = TypeVar("E")
@@ -38,13 +37,12 @@ def loopback_cluster(
     parameters: ServiceParameters = FAST,
 ) -> Cluster:
     """Nodes `ucm1`, ... on free ports of 127.0.0.1."""
-    base = 20_000 + OsEntropy().below(120) * 100
     made = [
-        make_node(f"ucm{number}", number, host="127.0.0.1", port=base + 2 * number)
+        make_node(f"ucm{number}", number, host="127.0.0.1", port=FIRST_PORT + 2 * number)
         for number in range(1, nodes + 1)
     ]
     cluster = make_cluster(nodes=made, devices=devices, cloud=cloud, parameters=parameters)
-    return moved_where_free(cluster, range(0, 5_000, 100))[0]
+    return on_free_ports(cluster)
 
 
 @asynccontextmanager

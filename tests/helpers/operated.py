@@ -22,7 +22,6 @@ from callctl.io.lab import has_flow
 from callctl.io.operations import Operations
 from callctl.io.phone_setup import Manner
 from callctl.io.phone_shell import PhoneShell
-from callctl.io.ports import moved_where_free
 from callctl.io.state_dir import StateDir
 from callctl.io.trace_files import FOLDER
 from callctl.model.build import PUSH_ON, desk_phone, iphone, make_cluster, make_node
@@ -33,8 +32,8 @@ from callctl.model.service_parameter import ServiceParameters
 from callctl.model.user import User
 from callctl.phone.settings import AnswerPlan
 from callctl.serviceability.alarm import state_of
+from helpers.free_ports import FIRST_PORT, on_free_ports
 from helpers.node_rig import eventually
-from sipstack.io.entropy import OsEntropy
 from sipstack.timing import MS
 
 CALLER: Final = "4930222001"  # numbers so long that nothing looks like them by chance
@@ -225,9 +224,8 @@ async def operated(
 ) -> AsyncIterator[Operated]:
     """A cluster of `nodes` nodes and its API, up while the context lasts; no socket outlives it."""
     before = sockets_open()
-    base = 20_000 + OsEntropy().below(120) * 100  # below the ports of outgoing connections
     made = [
-        make_node(f"ucm{number}", number, host="127.0.0.1", port=base + 2 * number)
+        make_node(f"ucm{number}", number, host="127.0.0.1", port=FIRST_PORT + 2 * number)
         for number in range(1, nodes + 1)
     ]
     cluster = make_cluster(
@@ -239,7 +237,7 @@ async def operated(
     )
     deployment = replace(cluster.deployment, im_and_presence_nodes=tuple(messaging))
     cluster = replace(cluster, certificate_files=certificates, deployment=deployment)
-    cluster = moved_where_free(cluster, range(0, 5_000, 100))[0]
+    cluster = on_free_ports(cluster)
     state = StateDir(directory / "state")
     async with hosted(cluster, state) as host:
         headers = {"Authorization": f"Bearer {state.token()}"}

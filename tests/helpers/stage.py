@@ -25,7 +25,6 @@ from callctl.io.lab import has_flow
 from callctl.io.parties import Parties
 from callctl.io.phone_setup import Manner
 from callctl.io.phone_shell import PhoneShell
-from callctl.io.ports import moved_where_free
 from callctl.model.build import PUSH_ON, desk_phone, make_cluster, make_node
 from callctl.model.certificate_files import CertificateFiles
 from callctl.model.cloud import CloudSettings
@@ -43,6 +42,7 @@ from callctl.phone.event import (
 )
 from callctl.phone.phone_event import AppTerminated, PhoneAction, PushArrived, PushWithheld
 from callctl.phone.settings import AnswerPlan, Registrar, UserAgentSettings
+from helpers.free_ports import FIRST_PORT, on_free_ports
 from helpers.node_rig import eventually
 from sipstack.io.clock import MonotonicClock
 from sipstack.io.entropy import OsEntropy
@@ -379,11 +379,10 @@ async def staged(
     `more`: what else `make_cluster` takes, such as hunt pilots and trunks.
     """
     names = [f"ucm{number}" for number in range(1, nodes + 1)]
-    base = 20_000 + OsEntropy().below(120) * 100
     watched, desks = watched or {}, desks or {}
     cluster = make_cluster(
         nodes=[
-            make_node(name, number, host="127.0.0.1", port=base + 2 * number)
+            make_node(name, number, host="127.0.0.1", port=FIRST_PORT + 2 * number)
             for number, name in enumerate(names, 1)
         ],
         cm_groups={"default": names, "desks": names[-1:]},
@@ -402,7 +401,7 @@ async def staged(
         **more,
     )
     cluster = replace(cluster, certificate_files=CertificateFiles(tomcat_trust=tuple(tomcat_trust)))
-    shell = ClusterShell(moved_where_free(cluster, range(0, 5_000, 100))[0], resolve=resolve)
+    shell = ClusterShell(on_free_ports(cluster), resolve=resolve)
     parties = Parties(shell)
     async with anyio.create_task_group() as tasks:
         await tasks.start(shell.run)

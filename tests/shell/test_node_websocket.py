@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from callctl.io.lab import has_flow
-from callctl.io.ports import moved_where_free
 from callctl.model.build import desk_phone, make_node
 from callctl.model.cluster import Cluster
 from callctl.phone.event import CallAnswered, CallEnded, EndCause, Registered
 from callctl.phone.settings import AnswerPlan
+from helpers.free_ports import FIRST_PORT, on_free_ports
 from helpers.loops import on_each_loop
 from helpers.node_rig import eventually, loopback_cluster, running, user_agent
 from helpers.websocket_wire import TEXT, frame, opened, upgrade, wire
@@ -27,10 +27,9 @@ PAGE = "https://phone.example"
 def browser_cluster() -> Cluster:
     """One node with two devices, and with WS and WSS for one web page."""
     cluster = loopback_cluster(desk_phone("1001"), desk_phone("1002"))
-    port = cluster.nodes["ucm1"].dialled.port
-    node = make_node("ucm1", 1, host="127.0.0.1", port=port, websocket_port=port + 2)
+    node = make_node("ucm1", 1, host="127.0.0.1", port=FIRST_PORT, websocket_port=FIRST_PORT + 2)
     made = replace(cluster, nodes={"ucm1": node}, websocket=OriginPolicy((PAGE,)))
-    return moved_where_free(made, range(0, 5_000, 100))[0]
+    return on_free_ports(made)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from callctl.io.ports import NoFreePorts, moved, moved_where_free
+from callctl.io.ports import SLOTS, WORKERS, NoFreePorts, moved, moved_where_free, offsets_of
 from callctl.model.build import make_cluster, make_node
 from callctl.model.cluster import Cluster
 
@@ -44,3 +44,9 @@ def test_offset_at_which_one_port_is_taken_is_passed_over(kind: socket.SocketKin
         assert ports_of(cluster)[0] == port + offset
         with pytest.raises(NoFreePorts):
             moved_where_free(cluster_at(port), (0,))
+
+
+def test_no_offset_is_tried_by_two_workers_and_each_tries_all_of_its_own() -> None:
+    tried = [offset for worker in range(WORKERS) for offset in offsets_of(worker, 7 * worker)]
+    assert sorted(tried) == [100 * number for number in range(WORKERS * SLOTS)]
+    assert offsets_of(3, 2)[:2] == (4_700, 4_800)

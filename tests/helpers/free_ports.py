@@ -1,0 +1,19 @@
+"""Clusters on ports that no other worker of xdist takes meanwhile."""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+from callctl.io.ports import SLOTS, moved_where_free, offsets_of
+from callctl.model.cluster import Cluster
+from sipstack.io.entropy import OsEntropy
+
+FIRST_PORT: Final = 20_000
+"""Where a cluster is made that is to be moved. All are below the ports of outgoing connections."""
+
+
+def on_free_ports(cluster: Cluster) -> Cluster:
+    """A cluster that was made at `FIRST_PORT`, where all its ports are free."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    return moved_where_free(cluster, offsets_of(worker, OsEntropy().below(SLOTS)))[0]
