@@ -14,7 +14,7 @@ from callctl.sim.simulation import Simulation
 from callctl.sim.story_stage import RememberingFactory, wall
 from callctl.sim.workload import draw
 
-SEEDS = range(1, 201)
+SEEDS = range(1, 121)
 
 
 class KeepingFactory(RememberingFactory):
