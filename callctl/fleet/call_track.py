@@ -151,7 +151,7 @@ STAGES: Final = (
     Stage("route", "INVITE out to INVITE at an awake phone", "invited_at", "offered_at"),
     Stage("ring", "its INVITE to 180 at the caller", "offered_at", "ringing_at"),
     Stage("pick up", "ring to 200 by the phone, planned", "rang_at", "picked_up_at", True),
-    Stage("answer", "200 by the phone to 200 at the caller", "picked_up_at", "answered_at"),
+    Stage("answer", "its 200 to 200 at the caller", "picked_up_at", "answered_at"),
     Stage("set-up", "planned to the phone ringing", "planned_at", "rang_at"),
 )
 """In the order of a call; the last is the whole of it."""
