@@ -28,6 +28,7 @@ HOST: Final = "127.0.0.1"
 FIRST_PORT: Final = 10_060  # below the ports that a system gives to connections
 PORTS_APART: Final = 10  # from one node to the next
 OFFSETS: Final = range(0, 20_000, 100)
+FIRST_OFFSETS: Final = 9  # one of which is tried first
 PUSH_SERVICE: Final = 6  # the port of a node's push service, from its first one
 START_S: Final = 120.0
 STOP_S: Final = 10.0
@@ -141,7 +142,7 @@ def free_nodes(count: int) -> list[Node]:
         node = make_node(f"ucm{number}", number, host=HOST, port=port)
         nodes.append(replace(node, cpns_port=port + PUSH_SERVICE))
     # Fleets that start at the same time would take ports from each other, tried in one order.
-    first = OsEntropy().below(len(OFFSETS))
+    first = OsEntropy().below(FIRST_OFFSETS)
     offsets = (*OFFSETS[first:], *OFFSETS[:first])
     cluster, _ = moved_where_free(make_cluster(nodes=nodes), offsets)
     return list(cluster.nodes.values())

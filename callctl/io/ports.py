@@ -14,7 +14,7 @@ OFFSETS: Final = (0, 10_000, 20_000, 30_000, 40_000)
 PORT_MAX: Final = 65_535
 
 WORKERS: Final = 8
-SLOTS: Final = 15
+SLOTS: Final = 9
 SLOT: Final = 100
 
 

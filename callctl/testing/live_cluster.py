@@ -27,7 +27,8 @@ SCALED: Final = {
 }
 """Service parameters where the plan says nothing: 5 s and 13 s become 2 s and 5 s."""
 
-FIRST_PORT: Final = 20_000  # below the ports that systems give to outgoing connections
+FIRST_PORT: Final = 20_000
+"""With the offsets it gives ports below those of outgoing connections, also to push services."""
 FIRST_PEER: Final = 2  # last octet of its address
 
 

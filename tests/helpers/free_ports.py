@@ -10,7 +10,11 @@ from callctl.model.cluster import Cluster
 from sipstack.io.entropy import OsEntropy
 
 FIRST_PORT: Final = 20_000
-"""Where a cluster is made that is to be moved. All are below the ports of outgoing connections."""
+"""Where a cluster is made that is to be moved.
+
+With that all ports are below those of outgoing connections, also those of push services, which are
+4,906 higher: one that has been taken for a connection would keep a service from starting again.
+"""
 
 
 def on_free_ports(cluster: Cluster) -> Cluster:

@@ -9,6 +9,7 @@ import pytest
 from callctl.io.ports import SLOTS, WORKERS, NoFreePorts, moved, moved_where_free, offsets_of
 from callctl.model.build import make_cluster, make_node
 from callctl.model.cluster import Cluster
+from helpers.free_ports import FIRST_PORT
 
 
 def cluster_at(port: int) -> Cluster:
@@ -49,4 +50,11 @@ def test_offset_at_which_one_port_is_taken_is_passed_over(kind: socket.SocketKin
 def test_no_offset_is_tried_by_two_workers_and_each_tries_all_of_its_own() -> None:
     tried = [offset for worker in range(WORKERS) for offset in offsets_of(worker, 7 * worker)]
     assert sorted(tried) == [100 * number for number in range(WORKERS * SLOTS)]
-    assert offsets_of(3, 2)[:2] == (4_700, 4_800)
+    assert offsets_of(3, 2)[:2] == (2_900, 3_000)
+
+
+def test_clusters_of_tests_leave_alone_the_ports_of_outgoing_connections() -> None:
+    """One that a connection has by chance would keep a push service from starting again."""
+    highest = moved(cluster_at(FIRST_PORT), offsets_of(WORKERS - 1, SLOTS - 1)[0])
+    node = highest.nodes["ucm1"]
+    assert max(*ports_of(highest), node.cpns_port) + 20 < 32_768
