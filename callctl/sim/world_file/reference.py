@@ -9,13 +9,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
+from typing import Final
 
 from pydantic import BaseModel
-from pydantic.fields import FieldInfo
 
-from callctl.model.schema_table import shown, table
-from callctl.model.values import Kind
+from callctl.model.schema_table import Kinds, keys_table, shown, table
 from callctl.sim.cloud_way import Way
 from callctl.sim.judges import INVARIANTS
 from callctl.sim.scenario import Trouble
@@ -69,34 +67,11 @@ def page() -> str:
 
 
 def _keys(model: type[BaseModel]) -> str:
-    hints = get_type_hints(model, include_extras=True)
-    rows = (
-        (f"`{name}`", _kind(hints[name]), _default(hints[name], field), field.description or "")
-        for name, field in model.model_fields.items()
-    )
-    return table(("Key", "Value", "Default", "Meaning"), rows)
+    return keys_table(model, kinds=KINDS, written=_written)
 
 
-def _kind(hint: Any) -> str:  # noqa: ANN401  (any annotation)
-    """What a value is, in words."""
-    origin, arguments = get_origin(hint), get_args(hint)
-    if origin is Annotated:
-        kinds = [part.text for part in arguments if isinstance(part, Kind)]
-        return kinds[0] if kinds else _kind(arguments[0])
-    if origin is list:
-        return f"list: {_kind(arguments[0])}"
-    if origin is dict:
-        return f"{_kind(arguments[0])}: {_kind(arguments[1])}"
-    if type(None) in arguments:
-        return _kind(arguments[0])
-    if hint is Trouble:
-        return "trouble"
-    if hint is Way:
-        return "how"
-    if hint is int:
-        return "number"
-    return "true or false" if hint is bool else "see below"
-
+KINDS: Final[Kinds] = {Trouble: "trouble", Way: "how"}
+"""What has a list of its own on the page."""
 
 WRITTEN: Final[Mapping[str, Callable[[int], str]]] = {
     "seconds": seconds_text,
@@ -106,20 +81,15 @@ WRITTEN: Final[Mapping[str, Callable[[int], str]]] = {
 """How a number is written, by what it is."""
 
 
-def _default(hint: Any, field: FieldInfo) -> str:  # noqa: ANN401  (any annotation)
-    default = field.default
-    if field.is_required():
-        return "required"
-    if isinstance(default, BaseModel) or default in (None, "", {}, []):
-        return ""
+def _written(default: object, kind: str) -> str:
     if isinstance(default, Span):
-        return f"`{span_text(*default)}`"
+        return span_text(*default)
     if isinstance(default, Count):
         low, high = default
-        return f"`{low}`" if low == high else f"`{low}-{high}`"
-    if isinstance(default, dict):
-        return f"`{', '.join(f'{shown(key)}: {value}' for key, value in default.items())}`"
-    return f"`{WRITTEN.get(_kind(hint), shown)(default)}`"
+        return f"{low}" if low == high else f"{low}-{high}"
+    if isinstance(default, int) and kind in WRITTEN:
+        return WRITTEN[kind](default)
+    return shown(default)
 
 
 def _listed(words: Iterable[str]) -> str:
