@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 from xml.etree import ElementTree
 
 import anyio
@@ -18,7 +18,10 @@ from interop.drivers.program import running, until
 from plugins.real_client import find_program
 
 SETTLE_LIMIT_S: Final = 5.0  # for the last packets to reach the file
-PROGRESS: Final = re.compile(r"(\d+) packets? captured, (\d+) packets? received by filter")
+COUNTS: Final = re.compile(
+    r"(\d+) packets? captured[,\n] *(\d+) packets? received by filter[,\n] *"
+    r"(\d+) packets? dropped by kernel"
+)
 MALFORMED_GROUP: Final = 0x7000000  # of tshark's expert items, most of them only warnings
 
 
@@ -62,20 +65,42 @@ async def capturing(
     async with running([*command, "-Z", "root", "-w", str(path), wanted], log) as process:
         if not await until(lambda: "listening on" in log.read_text(), within_s=10):
             raise TimeoutError(f"tcpdump does not start: {log.read_text()}")
+        before = await _asked(process, log)
         yield
-        await until(lambda: _has_written_all(process, log), SETTLE_LIMIT_S)
-    if "\n0 packets dropped by kernel" not in log.read_text():
+        with anyio.move_on_after(SETTLE_LIMIT_S):
+            while not _has_written_all(before, await _asked(process, log)):
+                pass  # it took its time to answer
+    if _told(log)[-1].dropped != before.dropped:
         raise RuntimeError(f"the capture is not whole: {log.read_text()}")
 
 
-def _has_written_all(process: Process, log: Path) -> bool:
-    """Whether tcpdump said so when it was asked last; asks again.
+class _Counts(NamedTuple):
+    """What tcpdump has counted. Until its filter is in place it hears, and may lose, everything
+    that is said on loopback, so that only differences tell."""
 
-    The filter counts a packet of loopback twice, as it leaves and as it comes; one is captured.
-    """
-    told = PROGRESS.findall(log.read_text())
+    captured: int
+    received: int
+    dropped: int
+
+
+def _told(log: Path) -> list[_Counts]:
+    """All that it said so far."""
+    return [_Counts(*map(int, counts)) for counts in COUNTS.findall(log.read_text())]
+
+
+async def _asked(process: Process, log: Path) -> _Counts:
+    """What it says now. Raises: TimeoutError"""
+    said = len(_told(log))
     process.send_signal(signal.SIGUSR1)
-    return bool(told) and 2 * int(told[-1][0]) == int(told[-1][1])
+    if not await until(lambda: len(_told(log)) > said, within_s=10):
+        raise TimeoutError("tcpdump does not say what it has counted")
+    return _told(log)[-1]
+
+
+def _has_written_all(before: _Counts, now: _Counts) -> bool:
+    """The filter counts a packet of loopback twice, as it leaves and as it comes; one is
+    captured."""
+    return 2 * (now.captured - before.captured) == now.received - before.received
 
 
 async def complaints(path: Path, ports: Collection[int], tls: Tls | None = None) -> list[str]:
