@@ -30,18 +30,34 @@ class Inside:
     def __init__(self, nodes: Mapping[str, list[str]]) -> None:
         """`nodes`: addresses of each, with or without port."""
         self._of_host: dict[str, str] = {}
-        self._of_port: dict[tuple[str, int], str] = {}
+        self._of_port: dict[tuple[str, int, bool], str] = {}  # address, port, is it UDP
         for node, places in nodes.items():
             for place in places:
                 host, port = split_place(place)
                 if port is None:
                     self._of_host[host] = node
                 else:
-                    self._of_port[host, port] = node
+                    self._of_port[host, port, True] = self._of_port[host, port, False] = node
 
-    def node(self, address: Address) -> str | None:
+    @classmethod
+    def of(cls, notes: Notes) -> Inside:
+        """What the notes say, or else the listeners of the cluster.
+
+        A phone that shares an address with a node may have the number of its TLS port for UDP.
+        """
+        if notes.file.sut:
+            return cls(notes.file.sut)
+        inside = cls({})
+        for name, node in notes.cluster.nodes.items():
+            for listener in node.listeners:
+                datagram = listener.transport == "UDP"
+                inside._of_port[listener.host, listener.port, datagram] = name
+        return inside
+
+    def node(self, address: Address, transport: str) -> str | None:
         """Which node is there; None outside."""
-        return self._of_port.get((address.host, address.port)) or self._of_host.get(address.host)
+        place = address.host, address.port, transport == "UDP"
+        return self._of_port.get(place) or self._of_host.get(address.host)
 
 
 def split_place(place: str) -> tuple[str, int | None]:
@@ -70,7 +86,7 @@ def nodes_of(notes: Notes) -> dict[str, list[str]]:
 
 def recording_of(read: CaptureRead, notes: Notes) -> Recording:
     """What the capture shows between the nodes of the notes and everybody else."""
-    inside = Inside(nodes_of(notes))
+    inside = Inside.of(notes)
     left_out: dict[str, int] = {}
     # A capture of ours has an interface for each party: what nodes saw is the whole.
     by_node = {message.interface for message in read.messages} & set(notes.cluster.nodes)
@@ -104,14 +120,15 @@ def _between_nodes(read: CaptureRead, inside: Inside) -> set[int]:
     for message in read.messages:
         if not message.stream or message.octets.startswith(b"SIP/2.0 "):
             continue
-        if inside.node(message.source) is not None or inside.node(message.target) is None:
+        way = message.transport
+        if inside.node(message.source, way) is not None or inside.node(message.target, way) is None:
             continue
         try:
             via = parse_message(message.octets).top_via
         except SipSyntaxError:
             continue
         says = Address(via.host, via.port or 5060)
-        if says.host == message.source.host and inside.node(says) is not None:
+        if says.host == message.source.host and inside.node(says, way) is not None:
             found.add(message.stream)
     return found
 
@@ -153,7 +170,8 @@ def _half(message: CapturedMessage, node: str, outside: Address, *, inward: bool
 
 def _seen(message: CapturedMessage, inside: Inside) -> Seen | str:
     """Or why it is left out."""
-    source, target = inside.node(message.source), inside.node(message.target)
+    way = message.transport
+    source, target = inside.node(message.source, way), inside.node(message.target, way)
     if source is not None and target is not None:
         return BETWEEN
     if source is None and target is None:
@@ -185,6 +203,6 @@ def _end(stream: CapturedStream, seen: Seen, inside: Inside) -> SeenEnd | None:
     """The end of a stream that `seen` came over; None if it does not end in the capture."""
     if stream.ended_at_ns is None:
         return None
-    by_party = stream.ended_by_source is (inside.node(stream.source) is None)
+    by_party = stream.ended_by_source is (inside.node(stream.source, seen.transport) is None)
     where = (seen.transport, seen.host, seen.port, seen.connection, seen.dialled)
     return SeenEnd(stream.ended_at_ns, seen.node, *where, by_party)

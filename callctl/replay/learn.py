@@ -94,7 +94,9 @@ class _Learning:
             _ = message.cseq, message.call_id
         except SipSyntaxError:
             return
-        source, target = self._inside.node(captured.source), self._inside.node(captured.target)
+        way = captured.transport
+        source = self._inside.node(captured.source, way)
+        target = self._inside.node(captured.target, way)
         if source is not None and target is not None:
             return
         if source is None and target is None and self._nodes:
