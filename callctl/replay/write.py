@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -11,9 +11,10 @@ from callctl.capture.capture import Capture
 from callctl.capture.pcapng import Direction
 from callctl.model.cluster import Cluster
 from callctl.model.dump import cluster_text
+from callctl.push.kind import PushKind
 from callctl.replay.gather import Parties, Seen, SeenEnd
 from callctl.replay.notes import CLUSTER_SUFFIX, SUFFIX, notes_text
-from callctl.replay.notes_schema import INSERTED, NotesFile
+from callctl.replay.notes_schema import INSERTED, NotesFile, PushEntry
 from callctl.replay.recording import Recording
 from callctl.replay.tokens import Tokens
 from sipstack.timing import SECOND, Instant
@@ -21,6 +22,9 @@ from sipstack.transport.flow import Flow
 
 PASSWORD: Final = "replay"
 """Of every user: both sides of a digest are played, so that any will do."""
+
+WAKE_NS: Final = 60 * SECOND
+"""A device that registers so long after a push has not come for it."""
 
 
 class Told(NamedTuple):
@@ -51,7 +55,7 @@ class Kept:
         return notes
 
     def octets(self) -> bytes:
-        """The capture file: an interface for each node, pushes and node events as notes.
+        """The capture file: an interface for each node; pushes, wakes and node events as notes.
 
         Digests and media keys are masked; push tokens are others, as both sides are played.
         """
@@ -85,6 +89,7 @@ class Kept:
             answer = push.lost or push.answer or "no answer"
             text = f"push {push.kind} to {push.device}{names}: {answer}"
             found.append((round(push.at * SECOND), Told(push.node, text)))
+        found += self._wakes()
         for event in file.node_events:
             text = f"{event.node} {event.event.value}"
             found.append((round(event.at * SECOND), Told(event.node, text)))
@@ -93,6 +98,28 @@ class Kept:
                 text = f"{each.device} signs {how}"
                 found.append((round(each.at * SECOND), Told(first, text)))
         return found
+
+    def _wakes(self) -> Iterator[tuple[int, Told]]:
+        """The first REGISTER of a device after a ring push to it shows that it is awake."""
+        parties = Parties(self.file.parties)
+        pushed: dict[str, int] = {}  # when, by device
+        happened: list[tuple[int, PushEntry | Seen]] = [
+            (round(push.at * SECOND), push)
+            for push in self.file.pushes or ()
+            if push.kind == PushKind.INCOMING.value
+        ]
+        happened += [
+            (it.at, it) for it in self.seen if it.inward and it.octets.startswith(b"REGISTER ")
+        ]
+        for at, what in sorted(happened, key=lambda it: it[0]):
+            if isinstance(what, PushEntry):
+                pushed.setdefault(what.device, at)
+                continue
+            name = parties.name(what.host, what.port, shared=True)
+            push_at = pushed.pop(name, None)
+            if push_at is not None and at - push_at < WAKE_NS:
+                text = f"{name} wakes: it registers {(at - push_at) / SECOND:.3f} s after its push"
+                yield at, Told(what.node, text)
 
     def _flow(self, of: Seen | SeenEnd) -> Flow:
         listener = self.cluster.nodes[of.node].listener(of.transport)
