@@ -9,11 +9,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
-from callctl.cli.ladder import CLOUD, Address, Ladder
+from callctl.cli.ladder import CLOUD, Ladder
 from callctl.io.capture_file import CaptureFile
 from callctl.io.host import Hosted
 from callctl.io.lab import Cast, NotReady, raise_cast, until
 from callctl.io.phone_shell import OnPhoneEvent
+from callctl.io.tapped import Address
 from callctl.phone.event import CallEnded, EndCause, UserAgentEvent
 from callctl.phone.phone_event import AppWoken, CallShown, PhoneAction, PhoneRang, PushArrived
 from callctl.push.kind import PushKind

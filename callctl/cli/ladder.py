@@ -9,8 +9,9 @@ from typing import Final
 from rich.text import Text
 
 from callctl.capture.pcapng import Direction
+from callctl.io.tapped import Address, PeerNames, push_note
 from sipstack.errors import SipSyntaxError
-from sipstack.message.message import Request, Response
+from sipstack.message.message import Response
 from sipstack.message.parser import parse_message
 from sipstack.timing import MS, Instant
 from sipstack.transport.flow import Flow
@@ -19,8 +20,6 @@ CLOUD: Final = "push cloud"
 TIME_WIDTH: Final = 11
 LANE_MIN: Final = 17
 LANE_MAX: Final = 26
-
-Address = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +42,7 @@ class Ladder:
         """`addresses`: host and port of each party, as in its Via, and its name."""
         self.rungs: list[Rung] = []
         self.nodes = tuple(nodes)
-        self._addresses = addresses
-        self._peers: dict[tuple[str, str, int], str] = {}  # node, remote host and port
+        self._peers = PeerNames(addresses)
 
     def message(
         self, now: Instant, party: str, flow: Flow, direction: Direction, data: bytes
@@ -55,7 +53,7 @@ class Ladder:
         except SipSyntaxError:
             return  # a keep-alive
         received = direction is Direction.RECEIVED
-        peer = self._peer(party, flow, message if received else None)
+        peer = self._peers.name(party, flow, message if received else None)
         if received and peer in self.nodes:
             return  # seen as it left the other node
         source, target = (peer, party) if received else (party, peer)
@@ -78,14 +76,13 @@ class Ladder:
         target: str | None = None,
     ) -> None:
         """From the tap: a node posted a push, or has its answer."""
-        what, _, rest = text.partition(": ")
-        if not what.startswith("push "):
+        push = push_note(text)
+        if push is None:
             return
-        if rest[:1].isdigit():
-            self.rungs.append(Rung(now, CLOUD, party, f"{rest} (push)"))
+        if push.answered:
+            self.rungs.append(Rung(now, CLOUD, party, f"{push.what} (push)"))
         else:
-            kind = rest.partition(" ")[0]
-            self.rungs.append(Rung(now, party, CLOUD, f"{kind} push"))
+            self.rungs.append(Rung(now, party, CLOUD, f"{push.what} push"))
 
     def add(self, now: Instant, source: str, target: str, text: str) -> None:
         """Something that no node saw."""
@@ -101,17 +98,6 @@ class Ladder:
             if source in ("", rung.source) and target in ("", rung.target):
                 return rung
         return None
-
-    def _peer(self, party: str, flow: Flow, message: Request | Response | None) -> str:
-        key = party, flow.remote_host, flow.remote_port
-        known = self._peers.get(key) or self._addresses.get(key[1:])
-        if known is None and isinstance(message, Request):
-            via = message.top_via
-            known = self._addresses.get((via.host, via.port or 5060))
-        if known is None:
-            return f"{flow.remote_host}:{flow.remote_port}"
-        self._peers[key] = known
-        return known
 
 
 def draw(rungs: Sequence[Rung], lanes: Sequence[str], width: int) -> list[Text]:

@@ -5,21 +5,18 @@ from __future__ import annotations
 from typing import Final
 
 from callctl.capture.pcapng import Direction
+from callctl.io.tapped import Address, PeerNames, push_note
 from callctl.phone.phone_event import PhoneAction, PushArrived
 from callctl.testing.fact import Fact
 from callctl.testing.recording import CLOUD, Message, Recording
 from callctl.testing.translation import PUSH_NAMES, Translator, drawn
 from sipstack.errors import SipSyntaxError
 from sipstack.io.clock import MonotonicClock
-from sipstack.message.message import Request
 from sipstack.message.parser import parse_message
 from sipstack.timing import Instant
 from sipstack.transport.flow import Flow
 
-SIP_PORT: Final = 5060
 KINDS: Final = {kind.value: name for kind, name in PUSH_NAMES.items() if kind is not None}
-
-Address = tuple[str, int]
 
 
 class Recorder:
@@ -31,7 +28,7 @@ class Recorder:
         self.addresses: dict[Address, str] = {}  # of everybody, as in their Via
         self.zero = 0
         self._clock = clock
-        self._peers: dict[tuple[str, str, int], str] = {}  # by node, remote host and port
+        self._peers = PeerNames(self.addresses)
 
     @property
     def now(self) -> int:
@@ -57,10 +54,10 @@ class Recorder:
             return  # a keep-alive
         at = now - self.zero
         if direction is Direction.SENT:
-            peer = self._peer(party, flow, None)
+            peer = self._peers.name(party, flow, None)
             self.recording.entries.append(Message(at, party, peer, data, flow, at))
             return
-        peer = self._peer(party, flow, message if isinstance(message, Request) else None)
+        peer = self._peers.name(party, flow, message)
         if peer not in self.recording.nodes:  # else it was seen as it left
             self.recording.entries.append(Message(at, peer, party, data, None, at, flow))
 
@@ -74,13 +71,13 @@ class Recorder:
         target: str | None = None,
     ) -> None:
         """A node posted a push, or has its answer; what nodes do themselves the words tell."""
-        what, _, rest = text.partition(": ")
-        if not what.startswith("push "):
+        push = push_note(text)
+        if push is None:
             return
-        if rest[:1].isdigit() or rest.startswith("lost"):
-            self.recording.push(now - self.zero, CLOUD, party, f"{rest} (push)")
+        if push.answered:
+            self.recording.push(now - self.zero, CLOUD, party, f"{push.what} (push)")
         else:
-            kind = KINDS.get(rest.partition(" ")[0], "content-free")
+            kind = KINDS.get(push.what, "content-free")
             self.recording.push(now - self.zero, party, CLOUD, f"{kind} push")
 
     # From phones.
@@ -101,14 +98,3 @@ class Recorder:
             self.recording.push(now - self.zero, CLOUD, name, f"{event.push_type} push")
         else:
             self.told(translator, now, event)
-
-    def _peer(self, party: str, flow: Flow, request: Request | None) -> str:
-        key = party, flow.remote_host, flow.remote_port
-        known = self._peers.get(key) or self.addresses.get(key[1:])
-        if known is None and request is not None:
-            via = request.top_via
-            known = self.addresses.get((via.host, via.port or SIP_PORT))
-        if known is None:
-            return f"{flow.remote_host}:{flow.remote_port}"
-        self._peers[key] = known
-        return known

@@ -138,16 +138,7 @@ class Party:
     async def stays_quiet(self, seconds: float) -> None:
         """For so long nothing rings or shows."""
         __tracebackhide__ = True
-        stage = await self._play.begun()
-        since = self.since
-
-        def disturbed() -> list[Fact]:
-            return self._play.facts(self.name, since, RINGS)
-
-        await stage.until(lambda: bool(disturbed()), round(seconds * SECOND_NS))
-        if disturbed():
-            expected = f"{self} stays quiet for {seconds:g} s"
-            raise NotAsExpected(expected, self._since(since), stage.now / SECOND_NS)
+        await self._undisturbed(RINGS, seconds, f"{self} stays quiet for {seconds:g} s")
 
     # What is known.
 
@@ -158,6 +149,21 @@ class Party:
         return 0 if call is None else call.first_fact
 
     # Inside.
+
+    async def _undisturbed(
+        self, disturbing: frozenset[What], seconds: float, expected: str
+    ) -> None:
+        """For so long nothing of this happens. Raises: NotAsExpected"""
+        __tracebackhide__ = True
+        stage = await self._play.begun()
+        since = self.since
+
+        def disturbed() -> list[Fact]:
+            return self._play.facts(self.name, since, disturbing)
+
+        await stage.until(lambda: bool(disturbed()), round(seconds * SECOND_NS))
+        if disturbed():
+            raise NotAsExpected(expected, self._since(since), stage.now / SECOND_NS)
 
     def _place(self, stage: Stage, number: str, call: Call) -> None:
         raise NotImplementedError

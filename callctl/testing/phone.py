@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from callctl.testing.call import Call
 from callctl.testing.fact import SECOND_NS, Fact, What
 from callctl.testing.party import Party
-from callctl.testing.word import NotAsExpected, expect, word
+from callctl.testing.word import expect, word
 
 if TYPE_CHECKING:
     from callctl.testing.stage import PhoneHands, Push, PushName, Stage
@@ -57,16 +57,7 @@ class MobilePhone(Party):
     async def stays_asleep(self, seconds: float) -> None:
         """For so long no push wakes it, and none is shown."""
         __tracebackhide__ = True
-        stage = await self._play.begun()
-        since = self.since
-
-        def disturbed() -> list[Fact]:
-            return self._play.facts(self.name, since, CALL_PUSHES)
-
-        await stage.until(lambda: bool(disturbed()), round(seconds * SECOND_NS))
-        if disturbed():
-            expected = f"{self} stays asleep for {seconds:g} s"
-            raise NotAsExpected(expected, self._since(since), stage.now / SECOND_NS)
+        await self._undisturbed(CALL_PUSHES, seconds, f"{self} stays asleep for {seconds:g} s")
 
     @word
     async def registers_at(self, node: str, *, within: float | None = None) -> None:
